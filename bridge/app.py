@@ -1,0 +1,319 @@
+"""The composition root: opens the parts in order, runs them in one task group, closes in reverse.
+
+An unexpected error in any part ends the process; the service manager starts it again, and the
+start finds everything that had been decided (guard rules 7 and 15).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import random
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bridge import sd_notify
+from bridge.asterisk.acceptance import PATH as ACCEPT
+from bridge.asterisk.acceptance import Acceptance, Words
+from bridge.asterisk.acts import Acts
+from bridge.asterisk.cel import Position
+from bridge.asterisk.fastagi import FastAgiServer
+from bridge.asterisk.link_state import AmiSettings, LinkAlarm, LinkState
+from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.nonces import Nonces
+from bridge.asterisk.service import CelCursor, SwitchService
+from bridge.asterisk.translate import Translator
+from bridge.asterisk.watch import Watch
+from bridge.desk.desk import Desk
+from bridge.domain.call import Call
+from bridge.domain.journal import Fact
+from bridge.flows.cases import CaseNumbers
+from bridge.flows.ports import Answer, Transaction
+from bridge.flows.recorder import Recorder
+from bridge.flows.room import Room, leg_times
+from bridge.flows.view import View
+from bridge.log import configure_logging
+from bridge.settings import Settings
+from bridge.store.open import Options
+from bridge.store.store import SqliteStore, open_store
+from bridge.tracks.close import close_call
+from bridge.tracks.recording import LegTimes
+
+_log = structlog.get_logger(__name__)
+
+CEL_CURSOR = "cel"
+START_CURSOR = "asterisk_started_at"
+DRAIN_S = 5.0
+CASES_REMEMBERED_DAYS = 30
+
+
+class SystemClock:
+    """The machine's clocks (`flows.ports.Clock`)."""
+
+    @staticmethod
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    @staticmethod
+    def monotonic() -> float:
+        return time.monotonic()
+
+
+class Daemon:
+    """All parts of one running daemon, wired together."""
+
+    def __init__(self, settings: Settings, store: SqliteStore, view: View) -> None:
+        self.settings = settings
+        self.store = store
+        self.view = view
+        self.clock = SystemClock()
+        self.stop = asyncio.Event()
+        self.recorder = Recorder(store, self._store_trouble)
+        self.numbers = CaseNumbers(settings.site.tz)
+        self._group: asyncio.TaskGroup | None = None
+        self._joining = asyncio.Semaphore(1)
+        self.nonces: Nonces[Words] = Nonces(self.clock.monotonic)
+
+    async def run(self) -> None:
+        """Until `stop` is set."""
+        await self._wire_up()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            running = [
+                group.create_task(self.recorder.run(), name="recorder"),
+                group.create_task(self.store.wait_ended(), name="store"),
+                group.create_task(self.link.run(self.stop), name="ami"),
+                group.create_task(self.watch.run(), name="watch"),
+                group.create_task(self.watch.beat(), name="heartbeat"),
+                group.create_task(self.fastagi.run(self.stop), name="fastagi"),
+                group.create_task(self.desk.run(self.stop), name="desk"),
+                group.create_task(self._wrap_ups(), name="wrap-up"),
+                group.create_task(self._feed_watchdog(), name="watchdog"),
+            ]
+            gc.collect()
+            gc.freeze()
+            await self.stop.wait()
+            sd_notify.notify("STOPPING=1")
+            with contextlib.suppress(TimeoutError):
+                await self.recorder.drain(DRAIN_S)
+            for task in running:
+                task.cancel()
+
+    async def _wire_up(self) -> None:
+        settings = self.settings
+        seats = frozenset(settings.seats.all).__contains__
+        started = await self.store.reader.cursor(START_CURSOR)
+        position = Position.parse(await self.store.reader.cursor(CEL_CURSOR))
+        cel = CelCursor(settings.asterisk.cel_file, position, self._cel_moved)
+        translator = Translator(seats, self.clock.now)
+        switch = _Late()
+        self.room = Room(
+            recorder=self.recorder,
+            switch=switch,
+            clock=self.clock,
+            numbers=self.numbers,
+            targets=settings.targets(),
+            new_id=lambda: f"b110-{secrets.token_hex(8)}",
+            spawn=self.spawn,
+            wrap_up=timedelta(seconds=settings.seats.wrap_up_s),
+            on_over=self._over,
+        )
+        await self._restore()
+        self.service = SwitchService(
+            self.room,
+            translator,
+            cel,
+            seats=seats,
+            now=self.clock.now,
+            spawn=self.spawn,
+            on_ephemeral=lambda kind, case, data: self.view.ephemeral(kind, data, call=case),
+        )
+        self.link = AmiLink(
+            _ami(settings),
+            rng=random.Random(),  # noqa: S311  jitter of a back-off
+            on_event=self.service.event,
+            on_state=self._link_state,
+            on_up=self._up,
+            on_alarm=self._alarm,
+            known_start=started,
+        )
+        self.service.attach(self.link)
+        switch.acts = Acts(self.link, queue="q110", nonce=self._nonce)
+        self.watch = Watch(
+            self.link,
+            self.room.book,
+            self.room.see,
+            now=self.clock.now,
+            monotonic=self.clock.monotonic,
+        )
+        self.service.on_phone_hold = self._phone_hold
+        self.room.look_again = self.service.look_again
+        agi = settings.fastagi
+        self.fastagi = FastAgiServer(self.nonces.authorize, host=agi.host, port=agi.port)
+        self.fastagi.add_route(ACCEPT, Acceptance(self.nonces.take).handle)
+        self.desk = Desk(
+            settings,
+            self.room,
+            self.view,
+            self._answered,
+            self._store_health,
+            self.clock,
+            self.spawn,
+        )
+
+    async def _restore(self) -> None:
+        """What was decided before this start: live calls, seats, numbers already given."""
+        reader = self.store.reader
+        facts: list[Fact] = []
+        for row in await reader.live_calls():
+            after = 0
+            while row.case and (page := await reader.entries_of_case(row.case, after)):
+                facts += [entry.fact for entry in page if entry.fact.call == row.id]
+                after = page[-1].seq
+        seats = await reader.rows("seat")
+        self.room.restore(facts, seats)
+        self.view.restore(facts, seats)
+        since = self.clock.now() - timedelta(days=CASES_REMEMBERED_DAYS)
+        for call, case in await reader.calls_since(since):
+            self.numbers.remember(call, case)
+
+    def spawn(self, work: Coroutine[Any, Any, object], name: str) -> None:
+        """Start a task in the daemon's group."""
+        if self._group is None or self.stop.is_set():
+            work.close()
+            return
+        self._group.create_task(work, name=name)
+
+    # What parts tell
+
+    def _nonce(self, number: str) -> str:
+        return self.nonces.issue(Words(number=number if number.isdigit() else ""))
+
+    def _phone_hold(self, channel: str, on: bool) -> None:
+        (self.watch.on_hold.add if on else self.watch.on_hold.discard)(channel)
+
+    def _cel_moved(self, position: str) -> None:
+        self.recorder.record(Transaction(cursors={CEL_CURSOR: position}))
+
+    def _up(self, restarted: bool) -> None:
+        self.service.up(restarted)
+        started = self.link.asterisk_started_at
+        if started:
+            self.recorder.record(Transaction(cursors={START_CURSOR: started}))
+
+    def _link_state(self, state: LinkState, reason: str) -> None:
+        if not state.usable:
+            self.service.down()
+        words = {"state": state.key, "words": state.words, "reason": reason}
+        self.view.link("asterisk", words)
+        fact = Fact(f"link.{state.key}", self.clock.now(), actor="daemon", data=dict(words))
+        self.recorder.record(Transaction([fact]))
+
+    def _alarm(self, alarm: LinkAlarm, detail: str) -> None:
+        self.view.alarm(f"ami.{alarm.value}", detail)
+        if alarm is LinkAlarm.EVENT_LOSS:
+            self.service.look_again()
+
+    def _store_trouble(self, words: str) -> None:
+        _log.error("store.trouble", words=words) if words else _log.info("store.well")
+        self.view.link("store", {"state": "down" if words else "up", "words": words})
+
+    async def _answered(self, key: str) -> Answer | None:
+        return await self.store.reader.answer(key, self.clock.now())
+
+    def _store_health(self) -> Mapping[str, Any]:
+        health = self.store.health()
+        waiting = health.waiting + self.recorder.waiting
+        away = health.away or self.recorder.trouble
+        return {"away": away, "waiting": waiting, "warnings": [*health.warnings]}
+
+    # House-keeping
+
+    def _over(self, call: Call) -> None:
+        self.spawn(self.room.close(call, self._tracks), f"recording of {call.id}")
+
+    async def _tracks(self, call: Call) -> Mapping[str, Any]:
+        legs = []
+        for leg in call.legs.values():
+            name, joined, ended = leg_times(leg)
+            if joined is not None:
+                lost = call.outcome == "lost_with_asterisk"
+                legs.append(LegTimes(name, joined, ended, lost))
+        directory = self.settings.asterisk.recordings
+        found = await close_call(directory, call.id, legs, turn=self._joining)
+        return found.data()
+
+    async def _wrap_ups(self) -> None:
+        """Seats whose time after a call is over are ready again; a room without one is noted."""
+        while True:
+            await asyncio.sleep(0.25)
+            self.room.end_wrap_ups()
+            self.room.note_all_busy()
+
+    async def _feed_watchdog(self) -> None:
+        """Fed while the loop turns and the store worker finishes its rounds (guard section 6)."""
+        sd_notify.notify("READY=1")
+        while True:
+            await asyncio.sleep(1.0)
+            self.recorder.record(Transaction())
+            if self.clock.monotonic() - self.store.health().finished_at < 8.0:
+                sd_notify.notify("WATCHDOG=1")
+
+
+def _ami(settings: Settings) -> AmiSettings:
+    ami = settings.ami
+    return AmiSettings(
+        host=ami.host,
+        port=ami.port,
+        username=ami.username,
+        secret=ami.secret(),
+        tls=ami.tls,
+        ca_file=ami.ca_file,
+        server_hostname=ami.server_hostname,
+    )
+
+
+class _Late:
+    """The switch port before the link exists: the composition root ties the knot."""
+
+    acts: Acts
+
+    async def carry_out(self, act: Any) -> None:
+        await self.acts.carry_out(act)
+
+    async def agent(self, act: Any) -> None:
+        await self.acts.agent(act)
+
+
+@contextlib.asynccontextmanager
+async def open_daemon(settings: Settings) -> AsyncIterator[Daemon]:
+    """A daemon with its store open and checked."""
+    view = View(secrets.token_hex(4), SystemClock.now, settings.site.tz)
+    async with open_store(
+        settings.store.path,
+        site=settings.site.name,
+        now=SystemClock.now,
+        monotonic=SystemClock.monotonic,
+        publish=view.publish,
+        options=Options(ballast_bytes=settings.store.ballast_mb * 1024 * 1024),
+    ) as store:
+        yield Daemon(settings, store, view)
+
+
+async def main(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    configure_logging()
+    async with open_daemon(settings) as daemon:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop.set)
+        _log.info("daemon.starts", site=settings.site.name)
+        await daemon.run()
+        _log.info("daemon.stopped")

@@ -1,0 +1,244 @@
+"""Carries out acts by AMI actions (three-way sheet, sections 3 and 6). Decides nothing.
+
+The third party's lock: the seat's *1 in the dialplan and the desk must not both call 12345. The
+desk sets JOINING, then looks whether a key is being handled (KEYED); the key sets KEYED, then looks
+at JOINING. Whoever comes second therefore sees the first; where both see each other the desk waits
+for the key's decision (JOINED_BY), which takes it some milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
+from bridge.asterisk.manager import AmiLink
+from bridge.domain.acts import (
+    Act,
+    Bring,
+    Clear,
+    DialLeader,
+    DialSeat,
+    DialThird,
+    Hold,
+    HoldThird,
+    Mute,
+    Private,
+    Release,
+)
+from bridge.domain.agent import AgentAct
+from bridge.flows.ports import ActRefused, ActUnknown
+
+KEY_LOOKS, KEY_LOOK_S = 20, 0.01
+"""How often and how far apart (seconds) the desk looks whether a key has decided: it takes 1 ms."""
+
+
+class Acts:
+    """The switch as flows use it (`flows.ports.Switch`), over one AMI link.
+
+    `nonce(number)` makes a ticket for the spoken acceptance, empty where there is none.
+    """
+
+    def __init__(
+        self,
+        link: AmiLink,
+        *,
+        queue: str,
+        nonce: Callable[[str], str],
+        epoch: Callable[[], float] = time.time,
+    ) -> None:
+        self._link = link
+        self._queue = queue
+        self._nonce = nonce
+        self._epoch = epoch
+
+    async def carry_out(self, act: Act) -> None:
+        """Do one act. Raises ActRefused or ActUnknown."""
+        try:
+            await self._do(act)
+        except ActionRejected as error:
+            raise ActRefused("switch-refused", str(error)) from error
+        except ActionNotSent as error:
+            raise ActRefused("switch-down", str(error)) from error
+        except ActionError as error:
+            raise ActUnknown(str(error)) from error
+
+    async def agent(self, act: AgentAct) -> None:
+        """Tell the queue about a seat. Raises ActRefused or ActUnknown."""
+        interface = f"PJSIP/{act.seat}"
+        common = {"Queue": self._queue, "Interface": interface}
+        try:
+            if act.what == "add":
+                await self._add_member(act, common)
+            elif act.what == "remove":
+                await self._link.call("QueueRemove", common)
+            else:
+                paused = "true" if act.what == "pause" else "false"
+                reason = {"Reason": act.reason} if act.reason else {}
+                await self._link.call("QueuePause", {**common, "Paused": paused, **reason})
+        except ActionRejected as error:
+            raise ActRefused("switch-refused", str(error)) from error
+        except ActionNotSent as error:
+            raise ActRefused("switch-down", str(error)) from error
+        except ActionError as error:
+            raise ActUnknown(str(error)) from error
+
+    async def _add_member(self, act: AgentAct, common: dict[str, str]) -> None:
+        try:
+            await self._link.call(
+                "QueueAdd", {**common, "Paused": "true", "MemberName": act.agent or act.seat}
+            )
+        except ActionRejected:  # a member already: it persisted; it must be paused all the same
+            await self._link.call("QueuePause", {**common, "Paused": "true"})
+
+    async def _do(self, act: Act) -> None:
+        match act:
+            case DialThird():
+                await self._dial_third(act)
+            case DialSeat():
+                await self._dial_seat(act)
+            case DialLeader():
+                await self._dial_leader(act)
+            case Hold():
+                await self._share(act.held, "HOLDER", act.holder)
+                await self._share(act.held, "HELD", "1")
+                await self._redirect(act.holder, "seat-waits")
+            case HoldThird():
+                await self._share(act.third, "HELD", "1")
+                await self._redirect(act.seat, "join-case")
+            case Bring():
+                await self._redirect(act.channel, "join-case")
+            case Private():
+                await self._redirect(act.third, "consult", "talk")
+            case Clear():
+                await self._clear(act)
+            case Release():
+                await self._share(act.citizen, "JOINING", "0")
+            case Mute():
+                state = "on" if act.on else "off"
+                await self._set(act.channel, "MUTEAUDIO(in)", state)
+
+    async def _dial_third(self, act: DialThird) -> None:
+        target = act.target
+        if act.private_with is None:
+            await self._lock(act.citizen, target.ring_timeout)
+        asks = target.accept == "press"
+        if act.private_with is not None:
+            context = "consult-accepts" if asks else "consult"
+        else:
+            context = "leg-accepts" if asks else "leg-answers"
+        extra = [f"HANDOFF={act.handoff}"]
+        if act.private_with is not None:
+            extra.append(f"SEAT={act.private_with}")
+        if asks and act.private_with is None:
+            nonce = self._nonce(act.number)
+            extra += [f"NONCE={nonce}"] if nonce else []
+        dial = target.fallback if act.fallback and target.fallback else target.dial
+        await self._originate(
+            act.call,
+            act.citizen,
+            act.leg,
+            dial,
+            context,
+            "s",
+            target.name,
+            act.number,
+            target.ring_timeout,
+            extra,
+        )
+
+    async def _lock(self, citizen: str, ring: int) -> None:
+        until = int(self._epoch()) + ring + 2
+        # both leave at once, in this order, and Asterisk does them in order
+        _, keyed = await asyncio.gather(
+            self._share(citizen, "JOINING", str(until)), self._shared(citizen, "KEYED")
+        )
+        if keyed:
+            await self._key_decides(citizen)
+
+    async def _key_decides(self, citizen: str) -> None:
+        for _ in range(KEY_LOOKS):
+            if not await self._shared(citizen, "KEYED"):
+                break
+            await asyncio.sleep(KEY_LOOK_S)
+        if await self._shared(citizen, "JOINED_BY") == "key":
+            raise ActRefused("third-already-called", "the seat's key came first")
+
+    async def _dial_seat(self, act: DialSeat) -> None:
+        name = f"seat-{act.seat}"
+        dial = f"PJSIP/{act.seat}"
+        await self._originate(
+            act.call, act.citizen, act.leg, dial, "seat-returns", "s", name, act.number, 20, []
+        )
+
+    async def _dial_leader(self, act: DialLeader) -> None:
+        talks = act.spied is None
+        context, exten = ("leg-answers", "s") if talks else ("leader-spies", act.mode)
+        extra = [] if act.spied is None else [f"SPY={act.spied}"]
+        dial = f"PJSIP/{act.seat}"
+        name = f"leader-{act.seat}"
+        await self._originate(
+            act.call, act.citizen, act.leg, dial, context, exten, name, act.number, 20, extra
+        )
+
+    async def _originate(
+        self,
+        call: str,
+        citizen: str,
+        leg: str,
+        dial: str,
+        context: str,
+        exten: str,
+        name: str,
+        number: str,
+        timeout: int,
+        extra: list[str],
+    ) -> None:
+        variables = [
+            f"__CASE={call}",
+            f"__CITIZEN={citizen}",
+            f"LEG={name}",
+            f"PJSIP_HEADER(add,X-Case-Id)={call}",
+            *extra,
+        ]
+        await self._link.call(
+            "Originate",
+            {
+                "Channel": dial,
+                "ChannelId": leg,
+                "Context": context,
+                "Exten": exten,
+                "Priority": "1",
+                "Timeout": str(timeout * 1000),
+                "CallerID": f"{number} <{number}>" if number else "",
+                "Async": "true",
+                "Variable": variables,
+            },
+        )
+
+    async def _clear(self, act: Clear) -> None:
+        target = act.channel or act.leg
+        try:
+            await self._link.call("Hangup", {"Channel": target, "Cause": str(act.cause)})
+        except ActionRejected as error:
+            if "No such channel" not in str(error):
+                raise
+
+    async def _redirect(self, channel: str, context: str, priority: str = "1") -> None:
+        await self._link.call(
+            "Redirect",
+            {"Channel": channel, "Context": context, "Exten": "s", "Priority": priority},
+        )
+
+    async def _share(self, channel: str, name: str, value: str) -> None:
+        await self._set(channel, f"SHARED({name})", value)
+
+    async def _shared(self, channel: str, name: str) -> str:
+        answer = await self._link.call(
+            "Getvar", {"Channel": channel, "Variable": f"SHARED({name})"}
+        )
+        return answer.get("Value")
+
+    async def _set(self, channel: str, variable: str, value: str) -> None:
+        await self._link.call("Setvar", {"Channel": channel, "Variable": variable, "Value": value})

@@ -1,0 +1,133 @@
+"""Looks after what no event tells: telephones that fall silent, seats left alone, our heartbeat.
+
+A telephone that dies sends nothing, not even a goodbye: its packet count stands still (softphone
+sheet 6.4). Only legs whose silence the citizen would hear are counted: the one other party of a
+conversation of two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.asterisk.errors import ActionError
+from bridge.asterisk.manager import AmiLink
+from bridge.domain.call import Book, Call, Leg, live_calls
+from bridge.domain.conversation import E, S
+from bridge.domain.seen import AnySeen, Noted
+
+POLL_S = 0.4
+STILL_POLLS = 2
+"""Polls without a new packet after which a telephone counts as dead: 0.8 s, 40 packets."""
+ALONE_S = 1.0
+"""A seat alone in a bridge for so long is brought back to its citizen (sheet, section 3)."""
+HEARTBEAT_S = 1.0
+AT_ONCE = 32
+"""Packet counts asked for at the same time."""
+
+
+@dataclass(slots=True)
+class _Count:
+    packets: int = -1
+    still: int = 0
+    told: bool = False
+
+
+class Watch:
+    """Two loops beside the link: `run` counts packets and seats, `beat` sets the heartbeat."""
+
+    def __init__(
+        self,
+        link: AmiLink,
+        book: Book,
+        see: Callable[[AnySeen], None],
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._link = link
+        self._book = book
+        self._see = see
+        self._now = now
+        self._monotonic = monotonic
+        self._counts: dict[str, _Count] = {}
+        self._alone: dict[str, float] = {}
+        self.on_hold: set[str] = set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            began = self._monotonic()
+            if self._link.state.usable:
+                await self._packets()
+                self._seats_alone()
+            await asyncio.sleep(max(0.05, POLL_S - (self._monotonic() - began)))
+
+    async def beat(self) -> None:
+        """Until cancelled: tell the plans each second that we are here to be asked."""
+        while True:
+            if self._link.state.usable:
+                second = str(int(self._now().timestamp()))
+                with contextlib.suppress(ActionError):  # the link says by itself how it is
+                    await self._link.call("Setvar", {"Variable": "HEARTBEAT", "Value": second})
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _packets(self) -> None:
+        due = list(self._listened())
+        known = {leg.id for _, leg in due}
+        self._counts = {leg: count for leg, count in self._counts.items() if leg in known}
+        for start in range(0, len(due), AT_ONCE):
+            part = due[start : start + AT_ONCE]
+            await asyncio.gather(*(self._count(call, leg) for call, leg in part))
+
+    def _listened(self) -> Iterator[tuple[Call, Leg]]:
+        for call in live_calls(self._book):
+            others = call.others()
+            if call.state in (S.TALKING, S.ALTERNATED) and len(others) == 1:
+                if others[0].channel not in self.on_hold:
+                    yield call, others[0]
+            elif call.state is S.HELD and (call.intent or {}).get("kind") == "dead-phone":
+                leg = call.legs.get(str((call.intent or {}).get("leg")))
+                if leg is not None and leg.live:
+                    yield call, leg
+
+    async def _count(self, call: Call, leg: Leg) -> None:
+        try:
+            answer = await self._link.call(
+                "Getvar", {"Channel": leg.channel, "Variable": "CHANNEL(rtcp,rxcount)"}
+            )
+        except ActionError:
+            return
+        text = answer.get("Value")
+        if not text.isdigit():
+            return
+        seen = self._counts.setdefault(leg.id, _Count())
+        packets = int(text)
+        if packets != seen.packets:
+            back = seen.told
+            seen.packets, seen.still, seen.told = packets, 0, False
+            if back or (call.intent or {}).get("kind") == "dead-phone":
+                self._note(call, leg, E.PHONE_BACK)
+            return
+        seen.still += 1
+        if seen.still >= STILL_POLLS and not seen.told:
+            seen.told = True
+            self._note(call, leg, E.PHONE_STILL)
+
+    def _seats_alone(self) -> None:
+        now = self._monotonic()
+        alone: dict[str, float] = {}
+        for call in live_calls(self._book):
+            for leg in call.legs.values():
+                if leg.seat and leg.live and leg.bridge and not call.companions(leg):
+                    alone[leg.id] = since = self._alone.get(leg.id, now)
+                    if now - since >= ALONE_S:
+                        alone[leg.id] = now
+                        self._note(call, leg, E.SEAT_ALONE)
+        self._alone = alone
+
+    def _note(self, call: Call, leg: Leg, what: E) -> None:
+        self._see(Noted(call=call.id, at=self._now(), what=what, leg=leg.id))

@@ -1,0 +1,64 @@
+"""Asks the running daemon over its own interface."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.cli.output import CommandError, shown
+
+ANSWER_S: Final = 3.0
+MAX_BYTES: Final = 8 * 1024 * 1024
+
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The daemon is near: a proxy of the environment would be given the token."""
+
+
+def read_token(path: Path) -> str:
+    """The token in a file: one line of ASCII. Raises CommandError."""
+    try:
+        word = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path}: 无法读取令牌 / cannot read the token: {error}") from error
+    if not word.isascii() or not word.isprintable() or not word:
+        raise CommandError(f"{path}: 应为一行 ASCII 令牌 / one line of ASCII is expected")
+    return word
+
+
+def ask(url: str, path: str, token: str | None) -> dict[str, Any]:
+    """GET `path` of the daemon at `url`. Raises CommandError with the mend."""
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"{url!r}: 不是网址 / is no http address; give --url http://host:port")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"{url.rstrip('/')}{path}", headers=headers)  # noqa: S310
+    try:
+        with _DIRECT.open(request, timeout=ANSWER_S) as answer:
+            data = answer.read(MAX_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise CommandError(_refusal(url, path, error)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise CommandError(
+            f"{url}: 守护进程没有答复,请查看 systemctl status bridge110 / the daemon does not "
+            f"answer ({error}); see systemctl status bridge110"
+        ) from error
+    try:
+        document = json.loads(data) if len(data) <= MAX_BYTES else None
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise CommandError(f"{url}{path}: 答复不是 JSON 对象 / the answer is no JSON object")
+    return document
+
+
+def _refusal(url: str, path: str, error: urllib.error.HTTPError) -> str:
+    if error.code in (401, 403):
+        return (
+            f"{url}{path}: 令牌无效或无权({error.code}),请用 --token-file / the token is not "
+            "accepted; make one with bridge110 token new and name it with --token-file"
+        )
+    return f"{url}{path}: {error.code} {shown(error.reason)}"

@@ -1,0 +1,133 @@
+"""`bridge110 db`: prove, compare, copy and bring back the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge.cli.output import AsJson, CommandError, Config, emit, progress, settings_of
+from bridge.flows.rows import replay
+from bridge.settings import DEFAULT_CONFIG
+from bridge.store import Head
+from bridge.store import backup as copying
+from bridge.store import rebuild as rebuilding
+from bridge.store import verify as proving
+
+app = typer.Typer(help="存储的校验与备份 / prove and copy the store", no_args_is_help=True)
+
+SHOWN_DIFFERENCES = 50
+"""Told in words; --json holds all of them."""
+
+StoreFile = Annotated[
+    Path | None,
+    typer.Option("--store", help="存储文件,缺省见配置 / the store; default: as configured"),
+]
+
+
+def _store(store: Path | None, config: Path) -> Path:
+    return store if store is not None else settings_of(config).store.path
+
+
+@app.command()
+def verify(
+    head: Annotated[
+        list[str] | None,
+        typer.Option(help="曾公布的链头 'site seq hash',可多次 / a published head; many allowed"),
+    ] = None,
+    store: StoreFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """校验日志链与文件 / prove the journal's chain and the file."""
+    try:
+        published = [Head.parse(text) for text in head or ()]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--head") from error
+    path = _store(store, config)
+    verdict = proving.verify(path, published, None if as_json else progress)
+    fault = verdict.fault
+    document = {
+        "store": str(path),
+        "head": str(verdict.head),
+        "fault": None if fault is None else {"seq": fault.seq, "what": fault.what},
+    }
+    whole = f"完好 / whole: {path}\n{verdict.head}"
+    emit(as_json, document, whole if fault is None else f"损坏 / damaged: {path}: {fault}")
+    if fault is not None:
+        raise CommandError(
+            f"{path}: {fault}: 请停止守护进程并恢复备份 / stop the daemon and restore a backup"
+        )
+
+
+@app.command()
+def rebuild(
+    check: Annotated[
+        bool, typer.Option("--check", help="只比较,不改动 / compare only, change nothing")
+    ] = False,
+    store: StoreFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """由日志重算状态并比较 / replay the journal and compare with the state tables."""
+    if not check:
+        raise typer.BadParameter("只支持比较 / only comparing is offered", param_hint="--check")
+    path = _store(store, config)
+    differences = rebuilding.check(path, replay)
+    document = {
+        "store": str(path),
+        "differences": [
+            {
+                "table": one.table,
+                "id": one.id,
+                "field": one.field,
+                "stored": one.stored,
+                "replayed": one.replayed,
+            }
+            for one in differences
+        ],
+    }
+    words = [str(one) for one in differences[:SHOWN_DIFFERENCES]]
+    if len(differences) > SHOWN_DIFFERENCES:
+        words.append(f"… {len(differences) - SHOWN_DIFFERENCES} 处未列出 / more: see --json")
+    emit(as_json, document, "\n".join(words) or f"一致 / the same: {path}")
+    if differences:
+        raise CommandError(
+            f"{path}: {len(differences)} 处与日志不一致,请先 db verify / differences from the "
+            "journal; run db verify, keep the file"
+        )
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="新文件 / a new file")],
+    store: StoreFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """运行中备份并校验副本 / copy while the daemon writes; the copy is proved."""
+    made = copying.backup(_store(store, config), target, None if as_json else progress)
+    _told(made, as_json, "已备份 / backed up")
+
+
+@app.command()
+def restore(
+    copy: Annotated[Path, typer.Argument(help="备份文件 / the backup")],
+    store: StoreFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """在空机器上恢复备份 / bring a backup back onto an empty machine."""
+    made = copying.restore(copy, _store(store, config))
+    _told(made, as_json, "已恢复 / restored")
+
+
+def _told(made: copying.Backup, as_json: bool, words: str) -> None:
+    document = {
+        "path": str(made.path),
+        "head": str(made.head),
+        "size": made.size,
+        "sha256": made.sha256,
+    }
+    emit(as_json, document, f"{words}: {made.path} ({made.size} B)\n{made.head}\n{made.sha256}")

@@ -1,0 +1,107 @@
+"""The application of the desk: routes, refusals, and the guard around all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
+
+from bridge.desk.bodies import faults
+from bridge.desk.contract import asyncapi
+from bridge.desk.cti import Cti
+from bridge.desk.guard import Guard
+from bridge.desk.pages import pages
+from bridge.desk.parts import Parts
+from bridge.desk.problems import MEDIA_TYPE, Problem, document, status_of
+from bridge.desk.reads import reads
+from bridge.desk.rest import agents, services
+from bridge.desk.shapes import ProblemDoc
+from bridge.domain.errors import Refused
+
+_log = structlog.get_logger(__name__)
+
+BEFORE_COMMANDS = frozenset({"no-token", "too-many", "key-missing"})
+"""Refusals that no command has come to know of; commands log and journal their own."""
+
+
+def create_app(parts: Parts, *, hosts: Collection[str], origins: Collection[str]) -> ASGIApp:
+    """Everything behind the port. `hosts`: names without port; `origins`: as browsers send them."""
+    app = FastAPI(
+        title="bridge110 CTI",
+        version="1.0.0",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.parts = parts
+    for router in (reads(), agents(), services(), pages()):
+        app.include_router(router)
+    events = asyncapi()
+
+    @app.get("/api/v1/asyncapi.json", include_in_schema=False)
+    async def contract() -> JSONResponse:
+        return JSONResponse(events)
+
+    app.router.routes.append(WebSocketRoute("/cti", Cti(parts).connection))
+    for error, handler in _HANDLERS:
+        app.add_exception_handler(error, handler)
+    _publish_problem(app)
+    return Guard(app, hosts, origins)
+
+
+def _publish_problem(app: FastAPI) -> None:
+    """The shape of refusals is in the contract though no route names it as its model."""
+    made = app.openapi()
+    made["components"]["schemas"]["ProblemDoc"] = ProblemDoc.model_json_schema()
+    app.openapi_schema = made
+
+
+def _shown(error: Problem | Refused) -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if error.code == "no-token" else None
+    return JSONResponse(document(error), status_of(error), headers, MEDIA_TYPE)
+
+
+def _tell(request: Request, code: str) -> None:
+    client = request.client.host if request.client else ""
+    _log.warning("desk.refused", code=code, client=client, path=request.url.path[:200])
+
+
+async def _refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem | Refused)
+    if request.method == "GET" or error.code in BEFORE_COMMANDS:
+        _tell(request, error.code)
+    return _shown(error)
+
+
+async def _bad_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found: Sequence[Any] = error.errors()
+    _tell(request, "bad-request")
+    return _shown(Problem("bad-request", errors=faults(list(found))))
+
+
+async def _no_route(_: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    code = {404: "not-found", 405: "wrong-method"}.get(status, "bad-request")
+    return _shown(Problem(code))
+
+
+async def _internal(_: Request, __: Exception) -> JSONResponse:
+    return _shown(Problem("internal"))
+
+
+_HANDLERS: Sequence[tuple[type[Exception], Any]] = (
+    (Problem, _refusal),
+    (Refused, _refusal),
+    (RequestValidationError, _bad_request),
+    (HTTPException, _no_route),
+    (Exception, _internal),
+)

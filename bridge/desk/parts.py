@@ -1,0 +1,25 @@
+"""What the doors of the desk share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from bridge.desk.commands import Commands
+from bridge.desk.tokens import Rates, Tokens
+from bridge.domain.acts import Target
+from bridge.domain.journal import Json
+from bridge.flows.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Read model, services, rights. `seats` and `targets` are looked at anew each time."""
+
+    view: View
+    commands: Commands
+    tokens: Tokens
+    rates: Rates
+    seats: Collection[str]
+    targets: Mapping[str, Target]
+    health: Callable[[], dict[str, Json]]

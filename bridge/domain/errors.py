@@ -1,0 +1,61 @@
+"""Refusals: stable codes for programs, sentences for people."""
+
+from __future__ import annotations
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "wrong-state": ("当前状态不能执行此操作", "not possible in the present state"),
+    "no-such-call": ("没有这个通话", "no such call"),
+    "no-such-leg": ("没有这一方", "no such leg"),
+    "no-such-target": ("没有这个转接对象", "no such target"),
+    "no-such-seat": ("没有这个坐席", "no such seat"),
+    "third-already-called": (
+        "正在呼叫第三方,请等待或先取消",
+        "a third party is already being called",
+    ),
+    "nobody-being-called": ("没有正在呼叫的第三方", "nobody is being called"),
+    "would-leave-citizen-alone": (
+        "退出后市民将无人接听;请先转接,或确认结束",
+        "the citizen would be alone: transfer first, or confirm the end",
+    ),
+    "not-in-this-call": ("本坐席不在此通话中", "this seat is not in this call"),
+    "already-in-this-call": ("本坐席已在此通话中", "this seat is in this call already"),
+    "needs-confirmation": ("此操作需要确认", "this needs confirm=true"),
+    "call-is-ending": ("通话正在结束", "the call is ending"),
+    "call-is-over": ("通话已结束", "the call is over"),
+    "no-seat-to-listen-to": ("没有可监听的坐席", "no seat to listen to"),
+    "not-your-seat": ("不是您的坐席", "not your seat"),
+    "seat-busy": ("坐席正在通话", "the seat is in a call"),
+    "not-logged-on": ("坐席未签入", "the seat is not logged on"),
+    "already-logged-on": ("坐席已签入", "the seat is logged on already"),
+    "not-allowed": ("无此权限", "not allowed for this role"),
+    "store-cannot-write": (
+        "无法存储,操作未执行;通话不受影响",
+        "cannot be stored, so it was not done; calls go on",
+    ),
+    "outcome-unknown": (
+        "结果不明,请先查看通话状态,不要重复",
+        "outcome unknown: look at the call before asking again",
+    ),
+    "switch-down": ("与交换机失去联系", "the switch cannot be reached"),
+    "switch-refused": ("交换机拒绝", "the switch refused"),
+}
+
+
+class Refused(Exception):
+    """A request that was not carried out. `possible`: services that would be possible now."""
+
+    def __init__(self, code: str, state: str = "", possible: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{code} in state {state!r}" if state else code)
+        self.code = code
+        self.state = state
+        self.possible = possible
+
+    @property
+    def title(self) -> str:
+        """Sentence for the operator, Chinese."""
+        return _SENTENCES.get(self.code, (self.code, self.code))[0]
+
+    @property
+    def detail(self) -> str:
+        """The same in English."""
+        return _SENTENCES.get(self.code, (self.code, self.code))[1]

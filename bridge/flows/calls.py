@@ -1,0 +1,281 @@
+"""The use cases of a call: something was seen, or somebody asks for something.
+
+Event in, decide, one transaction, effects. What was asked for is durable before the first act;
+what was seen is recorded behind the call and never holds it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from bridge.domain.acts import Act, Bring, Clear, Command, DialThird, Target
+from bridge.domain.agent import AE, AgentAct, agent_event
+from bridge.domain.call import Book, Call, Leg, Role
+from bridge.domain.decide import decide
+from bridge.domain.errors import Refused
+from bridge.domain.handoff import UNSEEN
+from bridge.domain.journal import Fact
+from bridge.domain.observe import is_over, observe
+from bridge.domain.seen import AnySeen, Arrived, Gone, Seen
+from bridge.flows.cases import CaseNumbers
+from bridge.flows.mailbox import Mailbox
+from bridge.flows.ports import (
+    ActRefused,
+    ActUnknown,
+    Answer,
+    Clock,
+    StoreError,
+    StoreUnknown,
+    Switch,
+    Transaction,
+)
+from bridge.flows.recorder import Recorder
+from bridge.flows.rows import rows_after
+
+_log = structlog.get_logger(__name__)
+
+COMMIT_SECONDS = 3.0
+"""A request that is not stored by then is refused; the call goes on meanwhile."""
+
+
+class Spawn(Protocol):
+    """Start a task in the daemon's task group; nothing is started and forgotten."""
+
+    def __call__(self, work: Coroutine[Any, Any, object], name: str) -> None: ...
+
+
+class Calls:
+    """All live calls and seats of this daemon."""
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        switch: Switch,
+        clock: Clock,
+        numbers: CaseNumbers,
+        targets: Mapping[str, Target],
+        new_id: Callable[[], str],
+        spawn: Spawn,
+        wrap_up: timedelta,
+        on_over: Callable[[Call], None],
+    ) -> None:
+        self.book = Book()
+        self.targets = dict(targets)
+        self._recorder = recorder
+        self._switch = switch
+        self._clock = clock
+        self._numbers = numbers
+        self._new_id = new_id
+        self._spawn = spawn
+        self._wrap_up = wrap_up
+        self._on_over = on_over
+        self._boxes: dict[str, Mailbox] = {}
+        self.look_again: Callable[[], None] = lambda: None
+        """Asks for a snapshot: something seen could not be kept."""
+
+    # What is seen
+
+    def see(self, seen: AnySeen) -> None:
+        """Take in one thing seen on the switch. Never blocks."""
+        call, opens = self.book.calls.get(seen.call), False
+        if call is not None:
+            case = call.case
+        elif isinstance(seen, Arrived):
+            case, opens = self._numbers.number_for(seen)
+        else:
+            return
+        box = self._box(case)
+        box.post(lambda: self._seen(seen, case, opens))
+        if box.overflowed:
+            box.overflowed = False
+            self.look_again()
+
+    def _seen(self, seen: AnySeen, case: str, opens: bool) -> None:
+        facts, acts = observe(
+            self.book,
+            seen,
+            case=case,
+            targets=self.targets.get,
+            new_id=self._new_id,
+            opens_case=opens,
+        )
+        agent_facts = self._agents_after(facts)
+        if facts or agent_facts:
+            made = [*facts, *agent_facts]
+            self._recorder.record(Transaction(facts=made, rows=rows_after(self.book, made)))
+        if acts:
+            self._spawn(self._carry_out(case, acts), f"acts of {case}")
+        call = self.book.calls.get(seen.call)
+        if call is not None and is_over(call) and isinstance(seen, Gone):
+            self._on_over(call)
+
+    # What is asked for
+
+    async def ask(self, command: Command) -> Answer:
+        """Carry out a service: decide, store, act. Raises Refused."""
+        call = self.book.calls.get(command.call)
+        if call is None:
+            raise Refused("no-such-call")
+        box = self._box(call.case)
+        acts = await box.ask(lambda: self._decide(command))
+        await self._carry_out(call.case, acts, asked=True)
+        return Answer(command.key, 202, {"call": command.call, "handoff": command.new_handoff})
+
+    async def _decide(self, command: Command) -> list[Act]:
+        call = self.book.calls.get(command.call)
+        if call is None:
+            raise Refused("no-such-call")
+        draft = Book()
+        draft.calls[call.id] = copy.deepcopy(call)
+        draft.cases = self.book.cases
+        facts, acts = decide(draft, command, Seen(call=call.id, at=self._clock.now()))
+        answer = Answer(command.key, 202, {"call": command.call, "handoff": command.new_handoff})
+        await self._store(Transaction(facts, rows_after(draft, facts), answer=answer))
+        for fact in facts:
+            self.book.apply(fact)
+        return acts
+
+    async def _store(self, work: Transaction) -> None:
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self._recorder.commit(work)
+        except (StoreUnknown, TimeoutError) as error:
+            raise Refused("outcome-unknown") from error
+        except StoreError as error:
+            raise Refused("store-cannot-write") from error
+
+    # Acts
+
+    async def _carry_out(self, case: str, acts: Sequence[Act], *, asked: bool = False) -> None:
+        async def work() -> None:
+            for act in acts:
+                await self._one(act, asked=asked)
+
+        await self._box(case).in_turn(work)
+
+    async def _one(self, act: Act, *, asked: bool) -> None:
+        """Do one act. A leg that could not be called is a leg that has ended."""
+        try:
+            await self._switch.carry_out(act)
+        except ActRefused as error:
+            _log.warning("act.refused", act=type(act).__name__, call=act.call, reason=str(error))
+            leg = getattr(act, "leg", None)
+            dials = not isinstance(act, Clear) and leg is not None
+            if dials:
+                self.see(Gone(call=act.call, at=self._clock.now(), leg=str(leg), cause=38))
+            if asked and not isinstance(act, Clear | Bring):
+                raise Refused(error.code) from error
+        except ActUnknown as error:
+            _log.error("act.unknown", act=type(act).__name__, call=act.call, reason=str(error))
+            if asked and isinstance(act, DialThird):
+                raise Refused("outcome-unknown") from error
+
+    def never_seen(self, call: Call, leg: Leg) -> None:
+        """After a snapshot: a leg we asked for is nowhere, nor was its end seen."""
+        self.see(
+            Gone(
+                call=call.id,
+                at=self._clock.now(),
+                learnt=self._clock.now(),
+                leg=leg.id,
+                cause=UNSEEN,
+            )
+        )
+
+    # Seats
+
+    async def agent(
+        self,
+        seat: str,
+        event: AE,
+        *,
+        actor: str,
+        key: str,
+        agent: str = "",
+        role: str = "",
+        reason: str = "",
+    ) -> Answer:
+        """A service of an agent: log on, ready, not ready … Raises Refused."""
+        draft = Book()
+        draft.seats = (
+            {seat: copy.deepcopy(self.book.seats[seat])} if seat in self.book.seats else {}
+        )
+        facts, acts = agent_event(
+            draft,
+            seat,
+            event,
+            at=self._clock.now(),
+            actor=actor,
+            agent=agent,
+            role=role,
+            reason=reason,
+            wrap_up=self._wrap_up,
+        )
+        answer = Answer(key, 202, {"seat": seat})
+        await self._store(Transaction(facts, rows_after(draft, facts), answer=answer))
+        for fact in facts:
+            self.book.apply(fact)
+        await self._tell_queue(acts)
+        return answer
+
+    def agent_seen(self, seat: str, event: AE) -> None:
+        """Something a seat's telephone did."""
+        facts = self._agent_event(seat, event)
+        if facts:
+            self._recorder.record(Transaction(facts, rows_after(self.book, facts)))
+
+    def _agent_event(self, seat: str, event: AE) -> list[Fact]:
+        facts, acts = agent_event(
+            self.book, seat, event, at=self._clock.now(), wrap_up=self._wrap_up
+        )
+        if acts:
+            self._spawn(self._tell_queue(acts), f"queue member {seat}")
+        return facts
+
+    def _agents_after(self, facts: Sequence[Fact]) -> list[Fact]:
+        """What the legs of seats mean for their agents."""
+        out: list[Fact] = []
+        for fact in facts:
+            call = self.book.calls.get(fact.call or "")
+            leg = call.legs.get(fact.subject or "") if call else None
+            if leg is None or leg.role is not Role.SEAT or leg.seat is None:
+                continue
+            event = _AGENT_EVENTS.get(fact.kind)
+            if fact.kind == "call.connectionCleared":
+                event = AE.CLEARED if leg.joined_at else AE.NO_ANSWER
+                if leg.joined_at is None and leg.cause in (26, 16):
+                    event = AE.CLEARED  # somebody else took the call, or the citizen left
+            if event is not None:
+                out += self._agent_event(leg.seat, event)
+        return out
+
+    async def _tell_queue(self, acts: Sequence[AgentAct]) -> None:
+        for act in acts:
+            try:
+                await self._switch.agent(act)
+            except (ActRefused, ActUnknown) as error:
+                _log.warning("agent.act_failed", act=act.what, seat=act.seat, reason=str(error))
+
+    # House-keeping
+
+    def _box(self, case: str) -> Mailbox:
+        return self._boxes.setdefault(case, Mailbox())
+
+    def forget(self, call: Call) -> None:
+        """The call is over and its recording closed: memory lets it go."""
+        self.book.forget(call.id)
+        if all(other.case != call.case for other in self.book.calls.values()):
+            self._boxes.pop(call.case, None)
+
+
+_AGENT_EVENTS = {
+    "call.delivered": AE.ALERTING,
+    "call.established": AE.CONNECTED,
+}

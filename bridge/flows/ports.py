@@ -1,0 +1,126 @@
+"""What flows need of the outside world, as Protocols. Edges implement them, the simulation too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from bridge.domain.acts import Act
+from bridge.domain.agent import AgentAct
+from bridge.domain.journal import Entry, Fact, Json
+
+Table = Literal["case", "call", "leg", "handoff", "seat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The present state of one record, as it stands after the facts of the same transaction."""
+
+    table: Table
+    id: str
+    case: str | None
+    state: str
+    doc: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One outgoing message; `key` makes a repeat harmless at the receiver."""
+
+    channel: str
+    key: str
+    body: Mapping[str, Json]
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command with an idempotency key was answered; the same key gets the same answer."""
+
+    key: str
+    status: int
+    body: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """State, journal and outbox of one decision: all of it is stored, or nothing."""
+
+    facts: Sequence[Fact] = ()
+    rows: Sequence[Row] = ()
+    messages: Sequence[Message] = ()
+    answer: Answer | None = None
+    cursors: Mapping[str, str] = field(default_factory=dict)
+    """Named positions in outside files (CEL), moved in the same transaction as what they gave."""
+    urgent: bool = False
+    """Orders and hang-ups: may use the space kept in reserve when the disk is full."""
+
+
+class StoreError(Exception):
+    """The store did not take the transaction: it certainly has not happened."""
+
+
+class StoreInvalid(StoreError):
+    """The store refuses this transaction for what it contains: trying again is of no use."""
+
+
+class StoreFull(StoreError):
+    """No space left. Reads work; writes work again as soon as there is space."""
+
+
+class StoreRepeat(StoreInvalid):
+    """A command with this key was answered before: read its answer, the work was not done again."""
+
+
+class StoreUnknown(StoreError):
+    """The commit may or may not have happened (guard rule 2). Re-read before telling anybody."""
+
+
+class Store(Protocol):
+    """Durable memory. `commit` returns after the sync; nothing is shown before (guard rule 1)."""
+
+    def commit(self, work: Transaction) -> Awaitable[Sequence[Entry]]:
+        """Store all of `work`, synced. Raises StoreFull, StoreUnknown or StoreError."""
+        ...
+
+
+class Clock(Protocol):
+    """The only source of time for flows."""
+
+    def now(self) -> datetime:
+        """Wall clock, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never step, for intervals."""
+        ...
+
+
+class ActError(Exception):
+    """An act on the switch that did not simply succeed."""
+
+
+class ActRefused(ActError):
+    """The switch refused: it was certainly not done. `code` is a refusal of domain.errors."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class ActUnknown(ActError):
+    """It may have been done. Look at the live state; never repeat it (guard rule 4)."""
+
+
+class Switch(Protocol):
+    """The telephone switch, as flows use it."""
+
+    async def carry_out(self, act: Act) -> None:
+        """Do one act. Raises ActRefused or ActUnknown."""
+        ...
+
+    async def agent(self, act: AgentAct) -> None:
+        """Tell the queue about a seat. Raises ActRefused or ActUnknown."""
+        ...

@@ -1,0 +1,132 @@
+"""The dispatch room: all calls and seats, what is remembered of them, and how a call is closed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from bridge.domain.agent import AE
+from bridge.domain.call import Book, Call, Leg, Seat
+from bridge.domain.conversation import S
+from bridge.domain.journal import Fact, iso
+from bridge.domain.seen import Arrived
+from bridge.flows.calls import Calls
+from bridge.flows.ports import Row, Transaction
+from bridge.flows.rows import rows_after
+
+SEATS_OF_CASES = 50_000
+"""Cases whose last seat is remembered for a hand-back."""
+
+
+class Room(Calls):
+    """`Calls` with its memory: the owner of everything the switch service sees."""
+
+    _last_seats: OrderedDict[str, str]
+    all_busy_since: datetime | None = None
+    """Since when a citizen waits and no seat is ready; None when that is not so."""
+
+    def known(self, call: str) -> bool:
+        """Whether that call is recorded, also when it is over."""
+        return call in self.book.calls or self._numbers.knows(call)
+
+    def last_seat(self, seen: Arrived) -> str:
+        """The seat that had the case which this call hands back; empty for a new case."""
+        call = self.book.calls.get(seen.call)
+        if call is None or not seen.back:
+            return ""
+        for other in self.book.calls.values():
+            if other.case == call.case and other.seat and other is not call:
+                return other.seat
+        return self._seats_of_cases().get(call.case, "")
+
+    def _seats_of_cases(self) -> OrderedDict[str, str]:
+        if not hasattr(self, "_last_seats"):
+            self._last_seats = OrderedDict()
+        return self._last_seats
+
+    def unobserved(self, call: Call, since: datetime, until: datetime) -> None:
+        """Nobody watched this call between these times: said in its record."""
+        data = {"from": iso(since), "to": iso(until)}
+        self.note(Fact("call.unobserved", until, call.case, call.id, actor="daemon", data=data))
+
+    def phone(self, seat: str, state: str) -> None:
+        """What became of a seat's telephone registration."""
+        record = self.book.seats.get(seat)
+        if record is None or record.phone != state:
+            now = self._clock.now()
+            self.note(Fact("seat.phone", now, subject=seat, data={"state": state}))
+
+    def note(self, fact: Fact) -> None:
+        """Record something that is no event of a conversation."""
+        self.book.apply(fact)
+        self._recorder.record(Transaction([fact], rows_after(self.book, [fact])))
+
+    async def close(
+        self, call: Call, tracks: Callable[[Call], Awaitable[Mapping[str, Any]]]
+    ) -> None:
+        """The call is over: join its tracks, hash them into the journal, let memory go."""
+        try:
+            found = await tracks(call)
+        except OSError as error:
+            found = {"error": str(error)}
+        self.note(
+            Fact(
+                "recording.closed", self._clock.now(), call.case, call.id, call.id, "daemon", found
+            )
+        )
+        if call.seat:
+            seats = self._seats_of_cases()
+            seats[call.case] = call.seat
+            while len(seats) > SEATS_OF_CASES:
+                seats.popitem(last=False)
+        self.forget(call)
+
+    def note_all_busy(self) -> None:
+        """Since when no seat is ready, and for how long nobody was (YJ-38)."""
+        now = self._clock.now()
+        ready = any(seat.state == "ready" for seat in self.book.seats.values())
+        waits = any(call.state in (S.QUEUED, S.ALERTING) for call in self.book.calls.values())
+        if not ready and waits and self.all_busy_since is None:
+            self.all_busy_since = now
+            self.note(Fact("room.allBusy", now, actor="daemon"))
+        elif ready and self.all_busy_since is not None:
+            seconds = (now - self.all_busy_since).total_seconds()
+            self.all_busy_since = None
+            self.note(Fact("room.seatReady", now, actor="daemon", data={"all_busy_s": seconds}))
+
+    def end_wrap_ups(self) -> None:
+        """Seats whose time for work after a call is over become ready."""
+        now = self._clock.now()
+        for seat in list(self.book.seats.values()):
+            if seat.until is not None and seat.until <= now:
+                self.agent_seen(seat.id, AE.WRAP_OVER)
+
+    def restore(self, facts: Iterable[Fact], seats: Iterable[Row]) -> None:
+        """Live calls and seats of an earlier life of the daemon."""
+        restore(self.book, facts, seats)
+
+
+def restore(book: Book, facts: Iterable[Fact], seats: Iterable[Row]) -> None:
+    """Fill an empty book from the store: facts of live calls, rows of seats."""
+    for fact in facts:
+        book.apply(fact)
+    for row in seats:
+        book.seats[row.id] = seat_of(row.doc)
+
+
+def seat_of(doc: Mapping[str, Any]) -> Seat:
+    """A seat's record from its row."""
+    seat = Seat(doc["id"])
+    for name in ("state", "agent", "role", "reason", "next_state", "phone"):
+        setattr(seat, name, doc.get(name) or (None if name == "next_state" else ""))
+    for name in ("since", "until"):
+        text = doc.get(name)
+        setattr(seat, name, datetime.fromisoformat(text) if text else None)
+    return seat
+
+
+def leg_times(leg: Leg) -> tuple[str, datetime | None, datetime | None]:
+    """Name, joined and cleared time of a leg, as the recordings need them."""
+    return leg.name, leg.joined_at or leg.answered_at, leg.cleared_at

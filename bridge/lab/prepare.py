@@ -1,0 +1,42 @@
+"""`python -m bridge.lab.prepare`: have everything on this machine that laboratory and tests use."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Final
+
+from bridge.lab.hostname import host_name_trouble
+from bridge.lab.packages import ensure_programs
+from bridge.lab.progress import SetupError, say
+from bridge.lab.root import AsteriskRoot
+from bridge.lab.rootbuild import ensure_root, missing_programs
+from bridge.lab.sounds import PROGRAMS
+
+UNIT_PROGRAMS: Final = {"systemd-analyze": "systemd"}
+"""Judge the units of systemd/ in the tests; nothing is started with them."""
+
+
+def prepare() -> AsteriskRoot:
+    """Install what is missing, showing progress. Raises SetupError naming the mend."""
+    ensure_programs(PROGRAMS | UNIT_PROGRAMS | missing_programs())
+    root = ensure_root()
+    trouble = host_name_trouble(socket.gethostname())
+    if trouble is not None:
+        say("主机名解析缓慢", trouble)
+    return root
+
+
+def main() -> int:
+    """Exit status 0 when all is there, 1 with the mend on standard error."""
+    try:
+        root = prepare()
+    except SetupError as trouble:
+        print(f"bridge110: {trouble}", file=sys.stderr)
+        return 1
+    say(f"Asterisk {root.version} 可用", f"Asterisk {root.version} is there")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The `bridge.toml` of a laboratory: the shipped one's keys with this laboratory's values. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from bridge.lab.ports import HOST, LabPorts
+from bridge.lab.rundir import RunDir
+
+AMI_FILE: Final = "ami-secret"
+"""Holds the secret of the AMI account; mode 0600."""
+TOKENS_FILE: Final = "tokens.jsonl"
+STORE_FILE: Final = "bridge110.db"
+UNITS: Final = tuple(str(number) for number in range(6001, 6011))
+"""The accounts that `LabSite` has."""
+
+NON_POLICE: Final = "8010"
+"""The one seat for requests that are no police matter (SB-37)."""
+
+Value = bool | int | str | Sequence[str]
+
+
+def lab_toml(
+    ports: LabPorts,
+    run_dir: Path,
+    *,
+    seats: Sequence[str] = ("8001-8030",),
+    leaders: Sequence[str] = (),
+    units: Sequence[str] = UNITS,
+    accept: str = "press",
+    wrap_up_s: int = 5,
+    ballast_mb: int = 0,
+    zone: str = "Asia/Shanghai",
+) -> str:
+    """Settings for a daemon beside the Asterisk of `run_dir` (a RunDir's path).
+
+    Below `run_dir` the laboratory puts the AMI secret (`ami-secret`, mode 0600), the tokens
+    (`tokens.jsonl`) and the store (`bridge110.db`).
+    """
+    run = RunDir(run_dir)
+    origins = [f"http://{HOST}:{ports.http}", f"http://localhost:{ports.http}"]
+    parts: dict[str, Mapping[str, Value]] = {
+        "site": {"name": "lab", "zone": zone, "numbers": ["110"]},
+        "ami": {
+            "host": HOST,
+            "port": ports.ami,
+            "username": "bridge110",
+            "secret_file": str(run_dir / AMI_FILE),
+            "tls": False,
+        },
+        "fastagi": {"host": HOST, "port": ports.fastagi},
+        "http": {
+            "host": HOST,
+            "port": ports.http,
+            "origins": origins,
+            "hosts": [HOST, "localhost"],
+            "tokens_file": str(run_dir / TOKENS_FILE),
+        },
+        "store": {"path": str(run_dir / STORE_FILE), "ballast_mb": ballast_mb},
+        "asterisk": {
+            "etc": str(run.etc),
+            "recordings": str(run.recordings),
+            "cel_file": str(run.cel_file),
+            "sounds": str(run.sounds),
+        },
+        "seats": {"ids": list(seats), "leaders": list(leaders), "wrap_up_s": wrap_up_s},
+        "seats.groups": {"nonpolice": [NON_POLICE]},
+        "desks.12345": _party("12345 政务服务便民热线", "PJSIP/12345@hotline", accept, 20),
+    }
+    for unit in units:
+        parts[f"units.{unit}"] = _party(f"联动单位 {unit}", f"PJSIP/{unit}", accept, 20)
+    return "\n".join(_table(name, keys) for name, keys in parts.items())
+
+
+def _party(title: str, dial: str, accept: str, ring_timeout_s: int) -> Mapping[str, Value]:
+    return {"title": title, "dial": dial, "accept": accept, "ring_timeout_s": ring_timeout_s}
+
+
+def _table(name: str, keys: Mapping[str, Value]) -> str:
+    """JSON's strings, numbers, booleans and lists of these are TOML's too."""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+    return "\n".join([f"[{name}]", *lines, ""])

@@ -1,0 +1,240 @@
+"""What a site decides: typed settings, read from one TOML file. No default hides a site's choice.
+
+The models say what a key may be; `settings_checks` what keys must be together and on the disk;
+`settings_file` reads the file and names the line of everything that is wrong. Secrets are never
+in the file: it names other files, in the field systemd's credentials.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from bridge.domain.acts import Target
+from bridge.domain.call import Role
+
+DEFAULT_CONFIG: Final = Path("/etc/bridge110/bridge.toml")
+CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
+"""Set by systemd for a service with LoadCredential=."""
+MAX_SECRET_BYTES: Final = 512
+MAX_SEATS: Final = 1000
+
+DIAL_FORM: Final = re.compile(r"PJSIP/[0-9]{3,16}@[A-Za-z0-9_-]+|PJSIP/[A-Za-z0-9_-]+")
+"""All that may ever reach Dial or Originate from a file (guard.md S3): one channel, no list."""
+_SEATS_FORM: Final = re.compile(r"([0-9]{3,16})(?:-([0-9]{3,16}))?")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. The text has a line for each fault: place, what, mend."""
+
+
+def _dial(text: str) -> str:
+    if DIAL_FORM.fullmatch(text) is None:
+        raise ValueError(
+            "应为 PJSIP/号码@端点 或 PJSIP/端点 / must be PJSIP/<number>@<endpoint> or "
+            "PJSIP/<endpoint>, one channel only"
+        )
+    return text
+
+
+def _seats(text: str) -> str:
+    found = _SEATS_FORM.fullmatch(text)
+    if found is None or (found[2] and not _is_range(found[1], found[2])):
+        raise ValueError(
+            '应为 "8001" 或 "8001-8030"(位数相同,不超过 1000 个) / must be "8001" or '
+            '"8001-8030", both ends equally long, at most 1000'
+        )
+    return text
+
+
+def _is_range(first: str, last: str) -> bool:
+    return len(first) == len(last) and 0 <= int(last) - int(first) < MAX_SEATS
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Number = Annotated[str, Field(pattern=r"^[0-9]{3,16}$")]
+SeatRange = Annotated[str, AfterValidator(_seats)]
+Dial = Annotated[str, AfterValidator(_dial)]
+Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")]
+Line = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Short = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+SeatRole = Literal["110", "joint-action"]
+"""Intake of 110 calls; dispatch of joint action (SB-08: a seat can hold both)."""
+
+
+class Part(BaseModel):
+    """Common to all sections: no key that we do not know, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Site(Part):
+    name: Short
+    zone: str
+    numbers: tuple[Number, ...] = Field(min_length=1, strict=False)
+    """Our own numbers, which no desk may dial."""
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The local zone: days of case numbers, times on screens."""
+        return ZoneInfo(self.zone)
+
+
+class Ami(Part):
+    host: Host
+    port: Port
+    username: Line
+    secret_file: str = Field(min_length=1, max_length=4096)
+    """A name: the credential of that name; an absolute path: that file."""
+    tls: bool
+    ca_file: Path | None = Field(default=None, strict=False)
+    server_hostname: Host | None = None
+
+    def secret_path(self, environment: Mapping[str, str] = os.environ) -> Path:
+        """The file of the secret. Raises SettingsError where no credentials were given."""
+        path = Path(self.secret_file)
+        if path.is_absolute():
+            return path
+        directory = environment.get(CREDENTIALS_VARIABLE, "")
+        if not directory:
+            raise SettingsError(
+                f"ami.secret_file = {self.secret_file!r}: 没有 ${CREDENTIALS_VARIABLE},"
+                f"请由 systemd 启动或改为绝对路径 / ${CREDENTIALS_VARIABLE} is not set: "
+                "start it by systemd (LoadCredential=) or name a file with its full path"
+            )
+        return Path(directory) / path
+
+    def secret(self, environment: Mapping[str, str] = os.environ) -> str:
+        """The secret: first line of its file. Raises SettingsError naming the file and mend."""
+        path = self.secret_path(environment)
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_mode & 0o007:
+                    raise SettingsError(
+                        f"{path}: 其他用户可以访问口令文件,请执行 chmod o-rwx / others may read "
+                        f"the secret; run chmod o-rwx {path}"
+                    )
+                text = file.read(MAX_SECRET_BYTES + 1).decode("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{path}: 无法读取 AMI 口令 / cannot read the AMI secret: {error}"
+            ) from error
+        if not 1 <= len(text) <= MAX_SECRET_BYTES or not text.isprintable():
+            raise SettingsError(
+                f"{path}: 应为一行可见 ASCII 字符 / one line of printable ASCII is expected"
+            )
+        return text
+
+
+class Listener(Part):
+    host: Host
+    port: Port
+
+
+class Http(Listener):
+    origins: tuple[str, ...] = Field(strict=False)
+    """Exactly what browsers send as Origin (guard.md S9)."""
+    hosts: tuple[Host, ...] = Field(min_length=1, strict=False)
+    """Names accepted in the Host header."""
+    tokens_file: Path = Field(strict=False)
+
+
+class StoreSettings(Part):
+    path: Path = Field(strict=False)
+    ballast_mb: int = Field(ge=0, le=4096)
+
+
+class AsteriskFiles(Part):
+    etc: Path = Field(strict=False)
+    recordings: Path = Field(strict=False)
+    cel_file: Path = Field(strict=False)
+    sounds: Path = Field(strict=False)
+
+
+class Seats(Part):
+    ids: tuple[SeatRange, ...] = Field(min_length=1, strict=False)
+    leaders: tuple[SeatRange, ...] = Field(default=(), strict=False)
+    wrap_up_s: int = Field(ge=0, le=600)
+    groups: Mapping[Short, Annotated[tuple[SeatRange, ...], Field(strict=False)]] = {}
+    roles: Mapping[Number, Annotated[tuple[SeatRole, ...], Field(strict=False, min_length=1)]] = {}
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every seat, the leaders' among them, in the order of the file."""
+        return (*expand(self.ids), *expand(self.leaders))
+
+    def roles_of(self, seat: str) -> tuple[SeatRole, ...]:
+        """What the seat may do; 110 alone where nothing is said."""
+        return self.roles.get(seat, ("110",))
+
+    def groups_of(self, seat: str) -> tuple[str, ...]:
+        """Names of the groups that the seat belongs to."""
+        return tuple(name for name, ids in self.groups.items() if seat in expand(ids))
+
+
+class Desk(Part):
+    """Somebody who can be called into a case."""
+
+    title: Line
+    dial: Dial
+    fallback: Dial | None = None
+    accept: Literal["press", "answer"]
+    ring_timeout_s: int = Field(ge=5, le=120)
+
+
+class Settings(Part):
+    """Everything that a site decides."""
+
+    site: Site
+    ami: Ami
+    fastagi: Listener
+    http: Http
+    store: StoreSettings
+    asterisk: AsteriskFiles
+    seats: Seats
+    desks: Mapping[Number, Desk]
+    units: Mapping[Number, Desk] = {}
+
+    def targets(self) -> dict[str, Target]:
+        """Everybody who can be called into a case, by the number that stands for them."""
+        found = {
+            ident: _target(ident, desk, Role.HOTLINE, _desk_leg(ident))
+            for ident, desk in self.desks.items()
+        }
+        for ident, unit in self.units.items():
+            found[ident] = _target(ident, unit, Role.UNIT, f"unit-{ident}")
+        return found
+
+
+def expand(ranges: Sequence[str]) -> tuple[str, ...]:
+    """`["8001-8003", "8010"]` as the seats themselves, in this order."""
+    seats: list[str] = []
+    for text in ranges:
+        first, _, last = text.partition("-")
+        numbers = range(int(first), int(last or first) + 1)
+        seats += [str(number).zfill(len(first)) for number in numbers]
+    return tuple(seats)
+
+
+def _desk_leg(ident: str) -> str:
+    """The label of a desk's leg in names of tracks; the dialplan itself calls 12345's `hotline`."""
+    return "hotline" if ident == "12345" else f"hotline-{ident}"
+
+
+def _target(ident: str, desk: Desk, role: Role, name: str) -> Target:
+    return Target(
+        id=ident,
+        title=desk.title,
+        dial=desk.dial,
+        role=role,
+        name=name,
+        accept=desk.accept,
+        ring_timeout=desk.ring_timeout_s,
+        fallback=desk.fallback,
+    )

@@ -1,0 +1,211 @@
+"""What keys must be together, and on the disk: faults that one key alone cannot show."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bridge.settings import Desk, Settings, expand
+from bridge.toml_lines import KeyPath
+
+HOTLINE: Final = "12345"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong: where (a key), what, and how to mend it; both in two languages."""
+
+    path: KeyPath
+    zh: str
+    en: str
+
+
+def faults(settings: Settings) -> Iterator[Fault]:
+    """Contradictions within the settings. Pure but for the list of time zones."""
+    yield from _zone(settings)
+    yield from _addresses(settings)
+    yield from _origins(settings)
+    yield from _seats(settings)
+    if HOTLINE not in settings.desks:
+        yield Fault(
+            ("desks",),
+            "缺少 12345,请加上 [desks.12345]",
+            "desk 12345 is missing; add [desks.12345] with title, dial, accept, ring_timeout_s",
+        )
+    for group, parties in (("desks", settings.desks), ("units", settings.units)):
+        yield from _parties(settings, group, parties)
+
+
+def missing_paths(settings: Settings) -> Iterator[Fault]:
+    """Directories and files that must be there before the daemon starts."""
+    asterisk = settings.asterisk
+    directories = {
+        ("store", "path"): settings.store.path.parent,
+        ("http", "tokens_file"): settings.http.tokens_file.parent,
+        ("asterisk", "etc"): asterisk.etc,
+        ("asterisk", "recordings"): asterisk.recordings,
+        ("asterisk", "cel_file"): asterisk.cel_file.parent,
+        ("asterisk", "sounds"): asterisk.sounds,
+    }
+    for path, place in directories.items():
+        if not place.is_absolute():
+            yield Fault(path, f"{place} 不是绝对路径", f"{place} is no absolute path; begin with /")
+        elif not _is_directory(place):
+            yield Fault(
+                path,
+                f"目录 {place} 不存在,请建立或更正",
+                f"there is no directory {place}; make it or correct the key",
+            )
+    ca_file = settings.ami.ca_file
+    if ca_file is not None and not ca_file.is_file():
+        yield Fault(
+            ("ami", "ca_file"),
+            f"文件 {ca_file} 不存在",
+            f"there is no file {ca_file}; put the CA's PEM file there",
+        )
+
+
+def _is_directory(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except OSError:
+        return False
+
+
+def _zone(settings: Settings) -> Iterator[Fault]:
+    try:
+        ZoneInfo(settings.site.zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        yield Fault(
+            ("site", "zone"),
+            f"未知时区 {settings.site.zone!r},例如 Asia/Shanghai",
+            "no such time zone; write one like Asia/Shanghai (or install tzdata)",
+        )
+
+
+def _addresses(settings: Settings) -> Iterator[Fault]:
+    taken: dict[tuple[str, int], str] = {}
+    for name in ("ami", "fastagi", "http"):
+        part = getattr(settings, name)
+        other = taken.setdefault((_same(part.host), part.port), name)
+        if other != name:
+            yield Fault(
+                (name, "port"),
+                f"端口 {part.port} 与 {other}.port 相同,请改用别的端口",
+                f"port {part.port} is that of {other}.port too; choose another",
+            )
+    if not settings.ami.tls and not is_loopback(settings.ami.host):
+        yield Fault(
+            ("ami", "tls"),
+            f"{settings.ami.host} 是另一台机器,口令会明文传输,请设 tls = true",
+            "the secret would cross the network in clear; set tls = true (port 5039), "
+            "or host = 127.0.0.1",
+        )
+    if not is_loopback(settings.fastagi.host):
+        yield Fault(
+            ("fastagi", "host"),
+            "FastAGI 没有口令,只能监听本机,请写 127.0.0.1",
+            "FastAGI knows no credentials and must listen on this machine alone; write 127.0.0.1",
+        )
+
+
+def _origins(settings: Settings) -> Iterator[Fault]:
+    for index, origin in enumerate(settings.http.origins):
+        scheme, _, rest = origin.partition("://")
+        if scheme not in ("http", "https") or not rest or "/" in rest or "*" in rest:
+            yield Fault(
+                ("http", "origins", index),
+                f"{origin!r} 不是来源,例如 https://desk.example",
+                "an origin is https://name or https://name:port, without path, without *",
+            )
+
+
+def _same(host: str) -> str:
+    """Hosts that mean this machine are one."""
+    return "loopback" if is_loopback(host) or host in ("0.0.0.0", "::") else host  # noqa: S104
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only mean this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _seats(settings: Settings) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for key in ("ids", "leaders"):
+        for index, text in enumerate(getattr(settings.seats, key)):
+            twice = sorted(seen.intersection(expand([text])))
+            if twice:
+                yield Fault(
+                    ("seats", key, index),
+                    f"坐席 {twice[0]} 重复,请删去一处",
+                    f"seat {twice[0]} is named twice; remove one",
+                )
+            seen.update(expand([text]))
+    for number in settings.site.numbers:
+        if number in seen:
+            yield Fault(
+                ("seats", "ids"),
+                f"{number} 是本台号码,不能作坐席",
+                f"{number} is our own number (site.numbers); it cannot be a seat",
+            )
+    named: dict[KeyPath, tuple[str, ...]] = {
+        ("seats", "groups", name): expand(ids) for name, ids in settings.seats.groups.items()
+    }
+    named |= {("seats", "roles", seat): (seat,) for seat in settings.seats.roles}
+    for path, seats in named.items():
+        for seat in seats:
+            if seat not in seen:
+                yield Fault(
+                    path,
+                    f"没有坐席 {seat},请加入 seats.ids 或更正",
+                    f"there is no seat {seat}; add it to seats.ids or correct it",
+                )
+
+
+def _parties(settings: Settings, group: str, parties: Mapping[str, Desk]) -> Iterator[Fault]:
+    own = set(settings.site.numbers)
+    seats = set(settings.seats.all)
+    for ident, desk in parties.items():
+        if ident in own or ident in seats or (group == "units" and ident in settings.desks):
+            yield Fault(
+                (group, ident),
+                f"号码 {ident} 已被本台、坐席或其他台使用",
+                f"number {ident} is one of ours, a seat's or a desk's; choose another",
+            )
+        for key in ("dial", "fallback"):
+            way: str | None = getattr(desk, key)
+            if way is not None:
+                yield from _dials_itself((group, ident, key), way, own, seats)
+        if desk.fallback == desk.dial:
+            yield Fault(
+                (group, ident, "fallback"),
+                "与 dial 相同,请删去或写另一条路由",
+                "is the same way as dial; leave it out or name another trunk",
+            )
+
+
+def _dials_itself(path: KeyPath, way: str, own: set[str], seats: set[str]) -> Iterator[Fault]:
+    """A call that comes back to this desk would ring for ever between its own legs."""
+    number, _, endpoint = way.removeprefix("PJSIP/").partition("@")
+    endpoint = endpoint or number
+    for called in {number, endpoint} & own:
+        yield Fault(
+            path,
+            f"{way} 呼叫的是本台号码 {called},请写对方的号码",
+            f"{way} dials our own number {called} and comes back to us; "
+            "write the other side's number",
+        )
+    for called in {number, endpoint} & seats:
+        yield Fault(
+            path,
+            f"{way} 呼叫的是本台坐席 {called},请写对方的号码",
+            f"{way} dials our own seat {called}; write the other side's number",
+        )
