@@ -19,8 +19,9 @@ LOOPBACK = "0100007F"
 
 
 async def test_every_module_of_the_list_is_loaded_and_nothing_is_logged_as_an_error(
-    switch: Switch,
+    new_switch: NewSwitch,
 ) -> None:
+    switch = await new_switch()
     text = (switch.run.etc / "modules.conf").read_text(encoding="utf-8")
     wanted = {
         line.split(";")[0].split("=")[1].strip()
