@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridge.domain.acts import Act, Command, Target
-from bridge.domain.call import Book, Call, Role, fold
-from bridge.domain.conversation import E
+from bridge.domain.call import Book, Call, Handoff, Role, fold
+from bridge.domain.conversation import E, S
 from bridge.domain.decide import decide
 from bridge.domain.journal import Fact
 from bridge.domain.observe import observe
@@ -46,6 +46,13 @@ class Story:
     @property
     def call(self) -> Call:
         return self.book.calls[CALL]
+
+    def state(self) -> S:
+        """The conversation's state; a method, since each look may find another."""
+        return self.call.state
+
+    def handoff(self, ident: str) -> Handoff:
+        return self.call.handoffs[ident]
 
     @property
     def kinds(self) -> list[str]:

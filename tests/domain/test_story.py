@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,13 +19,13 @@ from tests.domain.story import CALL, WITH_FALLBACK, Story
 def test_a_call_is_queued_rings_and_talks() -> None:
     story = Story()
     story.arrive()
-    assert story.call.state is S.QUEUED
+    assert story.state() is S.QUEUED
     story.born("s1", "seat-8001", Role.SEAT)
     story.rang("s1")
-    assert story.call.state is S.ALERTING
+    assert story.state() is S.ALERTING
     story.answered("s1")
     story.enter("b1", CALL, "s1")
-    assert story.call.state is S.TALKING
+    assert story.state() is S.TALKING
     assert story.call.seat == "8001"
     story.check()
 
@@ -35,19 +36,19 @@ def test_a_seat_that_does_not_answer_gives_the_call_back_to_the_queue() -> None:
     story.born("s1", "seat-8001", Role.SEAT)
     story.rang("s1")
     story.gone("s1", 19)
-    assert story.call.state is S.QUEUED
+    assert story.state() is S.QUEUED
 
 
 @pytest.mark.req("LY-08")
 def test_the_matter_is_handed_over_when_the_seat_leaves_after_12345_joined() -> None:
     story = Story().three()
-    assert story.call.state is S.CONFERENCED
-    assert story.call.handoffs["h-THREE_WAY"].state is H.JOINED
+    assert story.state() is S.CONFERENCED
+    assert story.handoff("h-THREE_WAY").state is H.JOINED
     assert story.ask(E.LEAVE) == [Clear(CALL, "s1", "PJSIP/s1-00000001")]
     story.exit("b1", "s1")
     story.gone("s1")
-    assert story.call.state is S.TALKING
-    assert story.call.handoffs["h-THREE_WAY"].state is H.TAKEN
+    assert story.state() is S.TALKING
+    assert story.handoff("h-THREE_WAY").state is H.TAKEN
     story.exit("b1", CALL)
     story.gone(CALL)
     assert story.call.outcome == "citizen_left"
@@ -107,7 +108,7 @@ def test_a_third_that_fails_leaves_the_citizen_with_the_seat(cause: int, outcome
     story.born(leg, "hotline", Role.HOTLINE, "h-THREE_WAY")
     story.rang(leg)
     acts = story.gone(leg, cause)
-    assert story.call.state is S.TALKING
+    assert story.state() is S.TALKING
     assert story.call.handoffs["h-THREE_WAY"].outcome == outcome
     assert [type(act) for act in acts] == [Release]
     story.ask(E.THREE_WAY, new_leg="again", new_handoff="h2")
@@ -147,12 +148,12 @@ def test_take_back_ends_with_the_seat_having_the_citizen() -> None:
     story.born("leg-JOIN", "seat-8001", Role.SEAT)
     story.answered("leg-JOIN")
     story.enter("b1", "leg-JOIN")
-    assert story.call.handoffs["h-THREE_WAY"].state is H.JOINED
+    assert story.handoff("h-THREE_WAY").state is H.JOINED
     story.ask(E.CLEAR_PARTY, leg="leg-THREE_WAY", confirm=True)
     story.exit("b1", "leg-THREE_WAY")
     story.gone("leg-THREE_WAY")
     assert story.call.handoffs["h-THREE_WAY"].outcome == "taken_back"
-    assert story.call.state is S.TALKING
+    assert story.state() is S.TALKING
     assert story.call.seat == "8001"
 
 
@@ -161,7 +162,7 @@ def test_a_consultation_waits_for_the_seat_before_it_calls() -> None:
     assert [type(act) for act in story.ask(E.CONSULT)] == [Hold]
     story.exit("b1", CALL, "s1")
     story.note(E.CITIZEN_HELD, CALL)
-    assert story.call.state is S.HELD
+    assert story.state() is S.HELD
     acts: list[Any] = list(story.note(E.SEAT_WAITS, "s1"))
     assert [type(act) for act in acts] == [DialThird]
     assert acts[0].private_with == "PJSIP/s1-00000001"
@@ -169,24 +170,24 @@ def test_a_consultation_waits_for_the_seat_before_it_calls() -> None:
     story.answered("leg-CONSULT")
     story.accepted("leg-CONSULT")
     story.enter("b2", "leg-CONSULT", "s1")
-    assert story.call.state is S.CONSULTING
+    assert story.state() is S.CONSULTING
     # swap to the citizen and back
     assert [type(act) for act in story.ask(E.ALTERNATE)] == [HoldThird]
     story.exit("b2", "s1", "leg-CONSULT")
     story.note(E.PARTY_HELD, "leg-CONSULT")
     story.enter("b3", "s1", CALL)
-    assert story.call.state is S.ALTERNATED
+    assert story.state() is S.ALTERNATED
     assert [type(act) for act in story.ask(E.ALTERNATE)] == [Hold]
     story.exit("b3", CALL, "s1")
     story.note(E.CITIZEN_HELD, CALL)
     assert [type(act) for act in story.note(E.SEAT_WAITS, "s1")] == [Private]
     story.enter("b4", "leg-CONSULT", "s1")
-    assert story.call.state is S.CONSULTING
+    assert story.state() is S.CONSULTING
     # merge
     assert [type(act) for act in story.ask(E.CONFERENCE)] == [Bring]
     story.exit("b4", "s1", "leg-CONSULT")
     story.enter("b5", "s1", CALL, "leg-CONSULT")
-    assert story.call.state is S.CONFERENCED
+    assert story.state() is S.CONFERENCED
     story.check()
 
 
@@ -229,7 +230,7 @@ def test_a_goodbye_is_told_by_whoever_said_it(who: str, outcome: str) -> None:
     story.exit("b1", last, CALL)
     story.gone(last)
     story.note(E.GOODBYE, CALL)
-    assert story.call.state is S.ENDING
+    assert story.state() is S.ENDING
     story.gone(CALL)
     assert story.call.outcome == outcome
 
@@ -245,7 +246,7 @@ def test_a_dead_telephone_gives_the_citizen_a_sound_and_may_come_back() -> None:
 def test_the_citizens_own_silence_ends_nothing() -> None:
     story = Story().talking()
     assert story.note(E.PHONE_STILL, CALL) == []
-    assert story.call.state is S.TALKING
+    assert story.state() is S.TALKING
 
 
 def test_a_leg_nobody_saw_again_is_unknown_and_not_called_twice() -> None:
@@ -280,7 +281,7 @@ def test_seeing_everything_again_changes_nothing() -> None:
 def test_the_citizen_may_hang_up_at_every_step(step: int) -> None:
     story = Story().talking()
     leg = "leg-THREE_WAY"
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: story.ask(E.THREE_WAY),
         lambda: story.born(leg, "hotline", Role.HOTLINE, "h-THREE_WAY"),
         lambda: story.rang(leg),
@@ -332,6 +333,6 @@ def test_a_key_of_a_seat_is_a_handoff_like_any_other() -> None:
     story.answered("k1")
     story.accepted("k1")
     story.enter("b1", "k1")
-    assert story.call.handoffs["key-1"].state is H.JOINED
+    assert story.handoff("key-1").state is H.JOINED
     assert story.call.handoffs["key-1"].actor == "seat:8001"
     story.check()

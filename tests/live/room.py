@@ -59,7 +59,7 @@ class Room:
     world: World
     people: People
 
-    async def sit(self, number: str = "8001", **rest: object) -> tuple[Phone, DeskClient]:
+    async def sit(self, number: str = "8001", **rest: Any) -> tuple[Phone, DeskClient]:
         """A call-taker sits down: telephone registered, logged on, ready."""
         phone = await self.people.seat(number, **rest)
         desk = self.world.desk(number)
