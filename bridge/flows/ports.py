@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from bridge.domain.acts import Act
 from bridge.domain.agent import AgentAct
+from bridge.domain.delivery import ChannelKind, Job, Progress, Received
 from bridge.domain.journal import Entry, Fact, Json
 
 Table = Literal["case", "call", "leg", "handoff", "seat"]
@@ -124,3 +125,35 @@ class Switch(Protocol):
     async def agent(self, act: AgentAct) -> None:
         """Tell the queue about a seat. Raises ActRefused or ActUnknown."""
         ...
+
+
+class Channel(Protocol):
+    """One wire for orders. What becomes of a job is told through the `tell` it was made with."""
+
+    kind: ChannelKind
+
+    async def send(self, job: Job) -> None:
+        """Begin to carry a job; returns when it has been taken over. The same attempt again does
+        nothing. Everything that follows is told as `Progress`."""
+        ...
+
+    async def withdraw(self, attempt: str) -> None:
+        """Stop an attempt where that is still possible; its true outcome is told as ever."""
+        ...
+
+    async def look(self, attempt: str) -> Progress | None:
+        """What is known of an attempt whose outcome was not seen; None: nothing is known."""
+        ...
+
+    async def test(self, addresses: Sequence[str]) -> str:
+        """Check the way to a unit without an order. Empty words: it works (LL-09)."""
+        ...
+
+
+class FromChannel(Protocol):
+    """Where channels tell what happened. Returns after the fact is durable: only then may a
+    channel let go of what it received (ack to the modem, the mailbox, the peer)."""
+
+    async def progress(self, progress: Progress) -> None: ...
+
+    async def received(self, received: Received) -> None: ...
