@@ -11,10 +11,12 @@ BENCH ?=
 SEEDS ?=
 SEED ?=
 PYTEST ?=
+# Tests wait for telephones more than they compute: three processes share two cores well.
+WORKERS ?= 3
 
 help:
 	@echo 'make run           一次完整的三方通话演示 / plays a whole case; ONCE=1 ends after it'
-	@echo 'make test          全部测试 / the whole suite; PYTEST="-k name" for a part'
+	@echo 'make test          全部测试 / the whole suite; PYTEST="-k name" for a part, WORKERS=0 in one process'
 	@echo 'make lint          静态检查 / ruff, mypy, import contracts, dialplan lint'
 	@echo 'make bench         性能数据 / figures as JSON lines; BENCH=name,name for some'
 	@echo 'make faults        故障矩阵 / the fault matrix; SEEDS=n adds random runs, SEED=k replays one'
@@ -35,7 +37,7 @@ run: machine
 
 test: machine
 	@echo '运行测试 / running the tests' >&2
-	@exec $(BIN)/python -m pytest $(PYTEST) </dev/null
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST) </dev/null
 
 lint: setup
 	$(BIN)/ruff check .

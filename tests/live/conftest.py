@@ -1,4 +1,4 @@
-"""A real Asterisk for the tests of this directory, and a last line that says how many used one."""
+"""A real Asterisk for the tests of this directory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,8 @@ from bridge.lab.switch import Switch
 from bridge.lab.world import World, make_world
 from bridge.share import share
 
-LIVE_FIXTURES = frozenset({"switch", "new_switch", "world", "new_world"})
 NewSwitch = Callable[[], Awaitable[Switch]]
 NewWorld = Callable[[], Awaitable[World]]
-
-_live: set[str] = set()
-_outcomes: dict[str, int] = {}
 
 
 @pytest.fixture(scope="session")
@@ -76,23 +72,6 @@ async def new_switch(asterisk_root: AsteriskRoot) -> AsyncIterator[NewSwitch]:
         yield make
         for one in started:
             await one.stop()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if LIVE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.live)
-            _live.add(item.nodeid)
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.nodeid in _live and (report.when == "call" or report.outcome != "passed"):
-        _outcomes[report.outcome] = _outcomes.get(report.outcome, 0) + 1
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    ran = ", ".join(f"{count} {outcome}" for outcome, count in sorted(_outcomes.items()))
-    terminalreporter.write_line(f"live-Asterisk tests: {ran or 'none ran'}")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
