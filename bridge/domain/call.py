@@ -16,6 +16,7 @@ from typing import Any
 from bridge.domain.conversation import S
 from bridge.domain.handoff import H
 from bridge.domain.journal import Fact, Json, iso
+from bridge.domain.order import GROUPS, OrderBook
 
 
 class Role(StrEnum):
@@ -179,9 +180,10 @@ class Case:
 
 
 class Book:
-    """The fold of a journal: cases, calls and seats as their facts leave them."""
+    """The fold of a journal: cases, calls, seats and orders as their facts leave them."""
 
     def __init__(self) -> None:
+        self.orders = OrderBook()
         self.calls: dict[str, Call] = {}
         self.cases: dict[str, Case] = {}
         self.seats: dict[str, Seat] = {}
@@ -191,6 +193,9 @@ class Book:
         group, _, name = fact.kind.partition(".")
         if group == "agent" or group == "seat":
             _seat(self.seats.setdefault(fact.subject or "", Seat(fact.subject or "")), name, fact)
+            return
+        if group in GROUPS:
+            self.orders.apply(fact)
             return
         if fact.kind == "call.offered":
             self._offered(fact)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from bridge.domain.call import Book, Call, as_json, call_doc, leg_doc
 from bridge.domain.journal import Fact
+from bridge.domain.order import Order, order_of
 from bridge.flows.ports import Row
 
 
@@ -36,6 +37,20 @@ def seat_row(book: Book, seat: str) -> Row:
     return Row("seat", seat, None, record.state, doc)
 
 
+def order_rows(order: Order) -> list[Row]:
+    """The rows of an order and its attempts, as they stand now."""
+    doc = as_json(order)
+    assert isinstance(doc, dict)
+    doc["attempts"] = [*order.attempts]
+    rows = [Row("order", order.id, order.case, order.state.value, doc)]
+    for attempt in order.attempts.values():
+        attempt_doc = as_json(attempt)
+        assert isinstance(attempt_doc, dict)
+        attempt_doc["order"] = order.id
+        rows.append(Row("attempt", attempt.id, order.case, attempt.state.value, attempt_doc))
+    return rows
+
+
 def rows_after(book: Book, facts: Iterable[Fact]) -> list[Row]:
     """Rows of every record that these facts, already applied, have touched."""
     facts = list(facts)
@@ -44,6 +59,10 @@ def rows_after(book: Book, facts: Iterable[Fact]) -> list[Row]:
         fact.subject for fact in facts if fact.kind.startswith(("agent.", "seat.")) and fact.subject
     )
     rows = [row for call in calls if call for row in call_rows(book, book.calls[call])]
+    orders = dict.fromkeys(order_of(fact) for fact in facts if fact.call is None)
+    for ident in orders:
+        order = book.orders.orders.get(ident or "")
+        rows += order_rows(order) if order is not None else []
     return rows + [seat_row(book, seat) for seat in seats if seat]
 
 
@@ -56,3 +75,5 @@ def replay(facts: Iterable[Fact]) -> Iterator[Row]:
         yield from call_rows(book, call)
     for seat in book.seats:
         yield seat_row(book, seat)
+    for order in book.orders.orders.values():
+        yield from order_rows(order)

@@ -36,7 +36,9 @@ TAIL = 1_000
 WHOLE_CHECK_BYTES = 1024**3
 """Above this size the start checks the tables but not the journal (0.2 s for 226 MB)."""
 
-CHECKS_WITHOUT_JOURNAL = ("check_case", "check_call", "check_leg", "check_handoff", "check_seat")
+CHECKS_WITHOUT_JOURNAL = tuple(
+    f"check_{table}" for table in ("case", "call", "leg", "handoff", "seat", "order", "attempt")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ PUT_QUERIES: Mapping[Table, str] = {
     "leg": "put_leg",
     "handoff": "put_handoff",
     "seat": "put_seat",
+    "order": "put_order",
+    "attempt": "put_attempt",
 }
 """Query for each table, in the order in which rows refer to each other: cases first."""
 

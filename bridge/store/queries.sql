@@ -40,6 +40,20 @@ ON CONFLICT (id) DO UPDATE
    SET case_no = excluded.case_no, state = excluded.state, doc = excluded.doc,
        updated_seq = excluded.updated_seq;
 
+-- put_order: store the present state of an order
+INSERT INTO order_ (id, case_no, state, doc, created_at, created_seq, updated_seq)
+VALUES (:id, :case_no, :state, :doc, :at, :seq, :seq)
+ON CONFLICT (id) DO UPDATE
+   SET case_no = excluded.case_no, state = excluded.state, doc = excluded.doc,
+       updated_seq = excluded.updated_seq;
+
+-- put_attempt: store the present state of an attempt
+INSERT INTO attempt (id, case_no, state, doc, created_at, created_seq, updated_seq)
+VALUES (:id, :case_no, :state, :doc, :at, :seq, :seq)
+ON CONFLICT (id) DO UPDATE
+   SET case_no = excluded.case_no, state = excluded.state, doc = excluded.doc,
+       updated_seq = excluded.updated_seq;
+
 -- put_message: add an outgoing message; the same key again changes nothing
 INSERT INTO outbox (key, channel, body, due_at) VALUES (:key, :channel, :body, :due_at)
 ON CONFLICT (key) DO NOTHING;
@@ -132,6 +146,37 @@ SELECT id, case_no, state, doc FROM handoff WHERE id > :after ORDER BY id LIMIT 
 -- seat_rows: seat rows in order of id, from the one after :after
 SELECT id, case_no, state, doc FROM seat WHERE id > :after ORDER BY id LIMIT :most;
 
+-- order_rows: order rows in order of id, from the one after :after
+SELECT id, case_no, state, doc FROM order_ WHERE id > :after ORDER BY id LIMIT :most;
+
+-- attempt_rows: attempt rows in order of id, from the one after :after
+SELECT id, case_no, state, doc FROM attempt WHERE id > :after ORDER BY id LIMIT :most;
+
+-- orders_of_case: orders of one case, in the order they were given
+SELECT id, case_no, state, doc FROM order_ WHERE case_no = :case_no ORDER BY created_seq, id;
+
+-- attempts_of_case: attempts of all orders of one case, in the order they were made
+SELECT id, case_no, state, doc FROM attempt WHERE case_no = :case_no ORDER BY created_seq, id;
+
+-- orders_newest: orders, newest first; an absent state means any
+SELECT id, case_no, state, doc FROM order_
+ WHERE id < coalesce(:before, '~') AND (:state IS NULL OR state = :state
+       OR (:state = 'open' AND state NOT IN ('closed', 'cancelled')))
+ ORDER BY id DESC LIMIT :most;
+
+-- facts_of_order: the facts of one order, in order, found through those of its case
+SELECT seq, body FROM journal
+ WHERE case_no = (SELECT case_no FROM order_ WHERE id = :id)
+   AND (subject = :id OR json_extract(body, '$.data.order') = :id)
+ ORDER BY seq;
+
+-- entries_of_open_orders: entries of cases with an order that is not over, from the one after :seq
+SELECT site, seq, body, prev, hash FROM journal
+ WHERE seq > :seq AND case_no IN
+       (SELECT case_no FROM order_ WHERE state NOT IN ('closed', 'cancelled'))
+   AND (kind LIKE 'order.%' OR kind LIKE 'attempt.%' OR kind LIKE 'clock.%')
+ ORDER BY seq LIMIT :most;
+
 -- calls_of_case: calls of one case, in the order they came
 SELECT id, case_no, state, doc FROM call_ WHERE case_no = :case_no ORDER BY created_seq, id;
 
@@ -189,6 +234,12 @@ PRAGMA quick_check(handoff);
 
 -- check_seat: the same for one table
 PRAGMA quick_check(seat);
+
+-- check_order: the same for one table
+PRAGMA quick_check(order_);
+
+-- check_attempt: the same for one table
+PRAGMA quick_check(attempt);
 
 -- empty_wal: sync everything in the WAL into the database and empty it
 PRAGMA wal_checkpoint(TRUNCATE);

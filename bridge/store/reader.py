@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import apsw
 
-from bridge.domain.journal import Entry, Json, iso, parse_iso
+from bridge.domain.journal import Entry, Fact, Json, iso, parse_body, parse_iso
 from bridge.flows.ports import Answer, Row, Table
 from bridge.store.connection import open_reading
 from bridge.store.prepare import Bindings
@@ -34,11 +34,15 @@ _ROWS: Mapping[Table, str] = {
     "leg": "leg_rows",
     "handoff": "handoff_rows",
     "seat": "seat_rows",
+    "order": "order_rows",
+    "attempt": "attempt_rows",
 }
 _OF_CASE: Mapping[Table, str] = {
     "call": "calls_of_case",
     "leg": "legs_of_case",
     "handoff": "handoffs_of_case",
+    "order": "orders_of_case",
+    "attempt": "attempts_of_case",
 }
 
 
@@ -133,6 +137,26 @@ class Reader:
         """Call and case of every call recorded from that time on, oldest first."""
         found = await self._all("calls_since", {"since": iso(since)})
         return [(str(call), str(case)) for call, case in found]
+
+    async def orders_of_case(self, case: str) -> Sequence[Row]:
+        """Orders of one case, in the order they were given."""
+        return [_row("order", row) for row in await self._all("orders_of_case", {"case_no": case})]
+
+    async def order_facts(self, order: str) -> Sequence[Fact]:
+        """Facts of one order, in order."""
+        found = await self._all("facts_of_order", {"id": order})
+        return [parse_body(str(text)) for _, text in found]
+
+    async def facts_of_open_orders(self, after: int = 0, limit: int = PAGE) -> Sequence[Entry]:
+        """Entries of the cases that have an order which is not over, after `after`."""
+        return await self._entries("entries_of_open_orders", {"seq": after, "most": limit})
+
+    async def orders(
+        self, *, state: str | None = None, before: str | None = None, limit: int = PAGE
+    ) -> Sequence[Row]:
+        """Orders, newest first; `before` is the last id of a page."""
+        bindings: Bindings = {"state": state, "before": before, "most": limit}
+        return [_row("order", row) for row in await self._all("orders_newest", bindings)]
 
     async def cursor(self, name: str) -> str | None:
         """How far a file written by others has been read, or None."""

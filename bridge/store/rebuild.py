@@ -31,6 +31,8 @@ _ROWS: dict[Table, str] = {
     "leg": "leg_rows",
     "handoff": "handoff_rows",
     "seat": "seat_rows",
+    "order": "order_rows",
+    "attempt": "attempt_rows",
 }
 
 
