@@ -16,10 +16,13 @@ from bridge.lab.sounds import PROGRAMS
 UNIT_PROGRAMS: Final = {"systemd-analyze": "systemd"}
 """Judge the units of systemd/ in the tests; nothing is started with them."""
 
+PAPER_FILES: Final = {"/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc": "fonts-wqy-zenhei"}
+"""The typeface of order sheets and other papers."""
+
 
 def prepare() -> AsteriskRoot:
     """Install what is missing, showing progress. Raises SetupError naming the mend."""
-    ensure_programs(PROGRAMS | UNIT_PROGRAMS | missing_programs())
+    ensure_programs(PROGRAMS | UNIT_PROGRAMS | PAPER_FILES | missing_programs())
     root = ensure_root()
     trouble = host_name_trouble(socket.gethostname())
     if trouble is not None:
