@@ -12,7 +12,10 @@ from pydantic.json_schema import models_json_schema
 
 from bridge.desk import shapes
 from bridge.desk.bodies import Do, Hello, Subscribe
+from bridge.domain.delivery import A, ChannelKind
+from bridge.domain.order_state import O
 from bridge.flows.cti_events import CALL_EVENTS, EVENT_TYPES, SEAT_EVENTS
+from bridge.flows.order_events import ORDER_EVENTS
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -76,6 +79,54 @@ _LINK = {
 }
 _ALARM = {"alarm": TEXT, "words": TEXT, "since": TIME}
 
+_TEXTS = {"type": "array", "items": TEXT}
+_ORDER = {
+    "order": TEXT,
+    "unit": TEXT,
+    "state": {"enum": [state.value for state in O]},
+    "overdue": _TEXTS,
+    "disputed": TRUTH,
+    "drill": TRUTH,
+}
+_ATTEMPT = {
+    "attempt": TEXT,
+    "channel": {"enum": [channel.value for channel in ChannelKind]},
+    "whom": TEXT,
+    "number": NUMBER,
+    "attempt_state": {"enum": [state.value for state in A]},
+    "cause": _or_null(TEXT),
+    "detail": TEXT,
+    "repeat": TRUTH,
+    "next_try_at": _or_null(TIME),
+}
+_OF_ORDER: dict[str, dict[str, Schema]] = {
+    "order.created": {"confirmation_asked": TRUTH},
+    "order.dispatched": {"round": NUMBER},
+    "order.reminded": {"round": NUMBER, "reminder": NUMBER},
+    "order.step": {"step": NUMBER, "due": _or_null(TIME), "whom": _or_null(TEXT)},
+    "order.acknowledged": {"by": TEXT, "channel": TEXT, "proof": TEXT, "again": TRUTH},
+    "order.inHand": {"by": TEXT, "reference": TEXT},
+    "order.disputed": {"by": TEXT, "words": TEXT},
+    "order.disputeDecided": {"by": TEXT, "outcome": TEXT, "words": TEXT},
+    "order.reported": {
+        "report": TEXT,
+        "says": TEXT,
+        "by": TEXT,
+        "channel": TEXT,
+        "words": TEXT,
+        "incomplete": TRUTH,
+        "happened_at": TIME,
+        "promised_at": _or_null(TIME),
+    },
+    "order.lateReport": {"says": TEXT, "by": TEXT, "channel": TEXT, "words": TEXT},
+    "order.informed": {"who": {"enum": ["centre", "citizen"]}, "channel": TEXT},
+    "order.cancelled": {"reason": TEXT},
+    "order.closed": {"missing": _TEXTS},
+    "clock.started": {"clock": TEXT, "limit_s": NUMBER, "start": TEXT, "due": TIME},
+    "clock.met": {"clock": TEXT, "met_at": TIME, "late_s": {"type": "number"}},
+    "clock.missed": {"clock": TEXT, "limit_s": NUMBER},
+}
+
 _OF_CALL: dict[str, dict[str, Schema]] = {
     "call.offered": {
         "caller": _object({"number": TEXT, "display": TEXT, "verified": TRUTH}),
@@ -118,6 +169,9 @@ def data_schema(type: str) -> Schema:
         return _object(_ALARM)
     if type == "heartbeat":
         return _object({"now": TIME, "seq": NUMBER})
+    if type in ORDER_EVENTS:
+        own = _ATTEMPT if type.startswith("attempt.") else _OF_ORDER.get(type, {})
+        return _object({**_ORDER, **own})
     if type == "leg.talking":
         return _object({"on": TRUTH})
     if type not in {name for name, _ in CALL_EVENTS.values()}:

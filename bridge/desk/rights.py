@@ -16,6 +16,11 @@ from bridge.flows.view import seats_of
 
 SEES_ALL_CALLS = frozenset({"L", "A"})
 SEES_SEATS = frozenset({"T", "L", "E", "A", "P"})
+SEES_ORDERS = frozenset({"T", "L", "A", "P"})
+"""Orders are the centre's: every seat may see them; a unit sees its own on its terminal."""
+GIVES_ORDERS = frozenset({"T", "L"})
+OF_ORDERS = frozenset({"order", "attempt", "clock"})
+"""First words of the types of their events."""
 LEADER_ONLY = frozenset({E.INTRUDE})
 OWN_SEAT = frozenset({E.JOIN, E.INTRUDE, E.CLEAR_PARTY})
 """Services in which a leader means the own telephone unless another seat is named."""
@@ -32,6 +37,8 @@ def may_see(grant: Grant, call: Call) -> bool:
 
 def may_hear(grant: Grant, event: Event) -> bool:
     """The same for an event of the WebSocket."""
+    if event.type.partition(".")[0] in OF_ORDERS:
+        return grant.role in SEES_ORDERS
     if event.call is None:
         return event.seat is None or grant.role in SEES_SEATS
     if grant.role in SEES_ALL_CALLS or (grant.role == "P" and grant.seat is None):

@@ -38,6 +38,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "no-dispute": ("此指令没有未决争议", "there is no open dispute about this order"),
     "nothing-to-say": ("请写明指令内容", "an order needs words"),
     "not-your-unit": ("不是您的单位的指令", "this order is another unit's"),
+    "already-answered": ("此请求已处理", "this request was answered before"),
     "wrong-code": ("办结码不正确", "the code is not right"),
     "way-closed": (
         "多次输入错误,此通道已关闭一小时,请用其他方式",

@@ -11,7 +11,7 @@ from bridge.domain.journal import Json, iso
 from bridge.domain.ladder import NEXT_CONTACT, Step, steps_doc, wait_after
 from bridge.domain.order import Attempt
 from bridge.domain.order_state import OE, WANTS_PERSON, O, after, moves
-from bridge.domain.order_work import Alarm, Look, Send, Work, stop_all
+from bridge.domain.order_work import Alarm, Look, Send, Withdraw, Work, stop_all
 
 RESULT_LIMIT_S = 24 * 3600
 """A result is due within 24 hours (SB-15)."""
@@ -192,7 +192,10 @@ def nothing_known(work: Work, attempt: Attempt) -> None:
 def resume(work: Work) -> None:
     """After a start: attempts that were never begun are sent, others are looked at."""
     for attempt in work.order.attempts.values():
-        if attempt.state is A.QUEUED and not attempt.stopping:
+        if attempt.stopping:
+            if attempt.under_way:
+                work.do(Withdraw(attempt.id))
+        elif attempt.state is A.QUEUED:
             work.do(Send(attempt.id))
         elif attempt.under_way or (attempt.state is A.UNKNOWN and not attempt.followed):
             work.do(Look(attempt.id))

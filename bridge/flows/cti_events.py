@@ -12,6 +12,7 @@ from typing import Any
 from bridge.domain.call import Book, Call, Leg, Role, Seat
 from bridge.domain.decide import possible
 from bridge.domain.journal import Fact, Json, iso
+from bridge.flows.order_events import ORDER_EVENTS
 
 Data = dict[str, Json]
 Describe = Callable[[Call, Leg | None, Fact], Data]
@@ -192,6 +193,7 @@ EVENT_TYPES = tuple(
         [
             *(name for name, _ in CALL_EVENTS.values()),
             *SEAT_EVENTS,
+            *ORDER_EVENTS,
             *EPHEMERAL,
             *(f"link.{name}" for name in LINKS),
             "alarm.raised",

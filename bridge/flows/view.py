@@ -15,8 +15,10 @@ from bridge.domain.call import Book, Call, Seat, as_json, call_doc
 from bridge.domain.decide import possible
 from bridge.domain.journal import Entry, Fact, Json
 from bridge.domain.observe import is_over
+from bridge.domain.order import order_of
 from bridge.flows.causes import Cause, Causes
 from bridge.flows.cti_events import EPHEMERAL, call_data, kind_outside, seat_data
+from bridge.flows.order_events import order_data, order_doc
 from bridge.flows.ports import Row
 from bridge.flows.room import restore
 from bridge.flows.subscription import QUEUE, Event, Subscription
@@ -47,6 +49,7 @@ class View:
         self._docs: dict[str, dict[str, Json]] = {}
         self._talking: set[str] = set()
         self._over: OrderedDict[str, None] = OrderedDict()
+        self._orders_over: OrderedDict[str, None] = OrderedDict()
 
     # Facts
 
@@ -93,6 +96,13 @@ class View:
     def _without_call(self, fact: Fact) -> None:
         """The first fact of a call, or one about a seat."""
         self.book.apply(fact)
+        order = self.book.orders.orders.get(order_of(fact) or "")
+        if order is not None:
+            made = order_data(order, fact)
+            if made is not None:
+                self._emit(made[0], fact.at, made[1], case=order.case, seat=order.seat)
+            self._settle_order(order.id)
+            return
         call = self.book.calls.get(fact.call or "")
         if call is not None:
             found = call_data(fact.kind, call, fact)
@@ -116,6 +126,16 @@ class View:
             oldest, _ = self._over.popitem(last=False)
             self.book.forget(oldest)
             self._docs.pop(oldest, None)
+
+    def _settle_order(self, ident: str) -> None:
+        """An order that is over stays for a while, among the last OVER_KEPT."""
+        orders = self.book.orders.orders
+        if orders[ident].live or ident in self._orders_over:
+            return
+        self._orders_over[ident] = None
+        while len(self._orders_over) > OVER_KEPT:
+            oldest, _ = self._orders_over.popitem(last=False)
+            orders.pop(oldest, None)
 
     # Events
 
@@ -264,6 +284,11 @@ class View:
         """Live calls, oldest first."""
         live = [call for call in self.book.calls.values() if call.live and may_see(call)]
         return [self.call(call.id) for call in live]
+
+    def order(self, ident: str, *, code: bool = False) -> dict[str, Json] | None:
+        """One order as the desk sees it; None where it is not among those at hand."""
+        order = self.book.orders.orders.get(ident)
+        return order_doc(order, code=code) if order is not None else None
 
     def seats(self, known: Iterable[str]) -> list[Json]:
         """Seats as their facts tell; one that nobody has logged on to yet is logged off."""

@@ -1,0 +1,245 @@
+"""What the centre asks of orders: give, confirm, sign on behalf, remind, cancel, decide.
+
+Every request has a key; its answer is stored with its facts, so the same key gets the same answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge.domain.code import DIGITS, make_code
+from bridge.domain.delivery import ChannelKind, Received, Says
+from bridge.domain.errors import Refused
+from bridge.domain.journal import Json
+from bridge.domain.order import Order
+from bridge.domain.order_decide import (
+    cancel,
+    confirm,
+    create,
+    decide_dispute,
+    informed,
+    report,
+    send_reminder,
+)
+from bridge.domain.order_state import O
+from bridge.domain.order_work import Work
+from bridge.flows.orders import Orders
+from bridge.flows.ports import Answer
+
+MAX_UNITS = 200
+"""Units of one group call."""
+CODE_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAsk:
+    """An order to be given; one for each of `units` (SB-12, YJ-25).
+
+    `copy`: the same words go to the centre as a notice (LU-16). `after_report`: the report that
+    led to it, `role` 指导 or 参与 (SB-14).
+    """
+
+    case: str
+    units: tuple[str, ...]
+    kind: str
+    klass: str
+    words: str
+    place: str = ""
+    category: str = ""
+    squad: str = ""
+    equipment: str = ""
+    caller_name: str = ""
+    role: str = ""
+    after_report: str | None = None
+    green: bool = False
+    drill: bool = False
+    confirmed: bool = False
+    copy: bool = False
+    arrival_limit_s: int | None = None
+    result_limit_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: name of the sign-in, and the seat they sit at."""
+
+    name: str
+    seat: str | None = None
+
+
+@dataclass(slots=True)
+class OrderDesk:
+    """Services of orders for seats and programs. `case_of` gives a case's record or None;
+    `number` a random number below ten millions; `copy_to` the unit that stands for the centre."""
+
+    orders: Orders
+    case_of: Callable[[str], Awaitable[Mapping[str, Json] | None]]
+    number: Callable[[], int]
+    copy_to: str | None = None
+    _creating: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def send(self, who: Asker, ask: OrderAsk, key: str) -> Answer:
+        """Give orders: all of them or none. Raises Refused."""
+        if not ask.words.strip():
+            raise Refused("nothing-to-say")
+        case = await self.case_of(ask.case)
+        if case is None:
+            raise Refused("no-such-case")
+        if ask.after_report is not None:
+            await self._check_report(ask.case, ask.after_report)
+        async with self._creating:
+            count = len(await self.orders.memory.orders_of_case(ask.case))
+            works: list[Work] = []
+            for unit in dict.fromkeys(ask.units):
+                content = _content(ask, case)
+                works.append(self._create(who, ask, content, unit, count + len(works) + 1))
+            if ask.copy and self.copy_to is not None and self.copy_to not in ask.units:
+                first: list[Json] = [work.order.id for work in works]
+                content = {**_content(ask, case), "kind": "notice", "copy_of": first}
+                works.append(self._create(who, ask, content, self.copy_to, count + len(works) + 1))
+            answer = Answer(key, 202, {"orders": [_line(work.order) for work in works]})
+            await self.orders.keep(works, answer)
+        for work in works:
+            self.orders.carry_out(work)
+        return answer
+
+    def _create(
+        self, who: Asker, ask: OrderAsk, content: Mapping[str, Json], unit: str, number: int
+    ) -> Work:
+        return create(
+            self.orders.centre,
+            self.orders.clock.now(),
+            who.name,
+            ident=f"{ask.case}-{number:02d}",
+            case=ask.case,
+            unit=unit,
+            code=self._code(unit),
+            seat=who.seat,
+            content=content,
+            confirmed=ask.confirmed,
+        )
+
+    def _code(self, unit: str) -> str:
+        """No two open orders of one unit have the same code."""
+        taken = {order.code for order in self.orders.open_of(unit)}
+        for _ in range(CODE_TRIES):
+            code = make_code(self.number() % 10**DIGITS)
+            if code not in taken:
+                return code
+        raise Refused("store-cannot-write")  # the source of chance is broken
+
+    async def _check_report(self, case: str, ident: str) -> None:
+        order = await self.orders.find(ident.rpartition("-r")[0])
+        if order is None or order.case != case or all(r.id != ident for r in order.reports):
+            raise Refused("no-such-report")
+
+    # Of one order
+
+    async def confirm(self, who: Asker, order: str, key: str) -> Answer:
+        """Confirm a site order to a tier-3 unit (LL-43)."""
+        return await self._do(who, order, key, confirm)
+
+    async def remind(self, who: Asker, order: str, key: str) -> Answer:
+        """Remind the unit (催办)."""
+        return await self._do(who, order, key, send_reminder)
+
+    async def cancel(self, who: Asker, order: str, reason: str, key: str) -> Answer:
+        """Cancel, with a reason; a unit that was told of the order is told of this too."""
+        answer = await self._do(who, order, key, lambda work: cancel(work, reason))
+        found = await self.orders.find(order)
+        if found is not None and found.round > 0:
+            await self._tell_cancelled(who, found, reason)
+        return answer
+
+    async def _tell_cancelled(self, who: Asker, order: Order, reason: str) -> None:
+        words = f"指令 {order.id} 已取消:{reason}"
+        ask = OrderAsk(
+            case=order.case,
+            units=(order.unit,),
+            kind="notice",
+            klass=order.klass,
+            words=words,
+            drill=bool(order.content.get("drill")),
+        )
+        await self.send(who, ask, f"{order.id}:cancelled")
+
+    async def decide(self, who: Asker, order: str, outcome: str, words: str, key: str) -> Answer:
+        """Decide a dispute (LU-20)."""
+        return await self._do(who, order, key, lambda work: decide_dispute(work, outcome, words))
+
+    async def informed(self, who: Asker, order: str, whom: str, channel: str, key: str) -> Answer:
+        """The centre or the citizen knows the result (LU-18)."""
+        return await self._do(who, order, key, lambda work: informed(work, whom, channel))
+
+    async def on_behalf(
+        self, who: Asker, order: str, says: Says, person: str, key: str, **more: str | datetime
+    ) -> Answer:
+        """A call-taker enters what a person at the unit said by word of mouth; names the person.
+        Raises Refused("name-missing")."""
+        if not person.strip():
+            raise Refused("name-missing", "")
+        found = await self.orders.find(order)
+        if found is None:
+            raise Refused("no-such-order")
+        told = _told(who, self.orders.clock.now(), says, person, key, more)
+        unit = found.unit
+        by = f"{person}({who.name}代录)"
+        return await self._do(
+            who, order, key, lambda work: report(work, told, by=by, unit=unit, proof="seat")
+        )
+
+    async def _do(
+        self, who: Asker, order: str, key: str, decide: Callable[[Work], object]
+    ) -> Answer:
+        answer = Answer(key, 202, {"order": order})
+        await self.orders.change(order, decide, actor=who.name, answer=answer)
+        return answer
+
+
+def _told(
+    who: Asker, now: datetime, says: Says, person: str, key: str, more: Mapping[str, object]
+) -> Received:
+    at, promised = more.get("at"), more.get("promised_at")
+    return Received(
+        channel=ChannelKind.PHONE,
+        source=f"seat:{who.seat or who.name}",
+        at=at if isinstance(at, datetime) else now,
+        key=key,
+        says=says,
+        words=str(more.get("words", "")),
+        person=person,
+        reference=str(more.get("reference", "")),
+        promised_at=promised if isinstance(promised, datetime) else None,
+    )
+
+
+def _content(ask: OrderAsk, case: Mapping[str, Json]) -> dict[str, Json]:
+    return {
+        "kind": ask.kind,
+        "klass": ask.klass,
+        "words": ask.words,
+        "place": ask.place,
+        "category": ask.category,
+        "squad": ask.squad,
+        "equipment": ask.equipment,
+        "caller_number": case.get("caller") or None,
+        "caller_name": ask.caller_name or None,
+        "role": ask.role,
+        "after_report": ask.after_report,
+        "green": ask.green,
+        "drill": ask.drill,
+        "arrival_limit_s": ask.arrival_limit_s,
+        "result_limit_s": ask.result_limit_s,
+    }
+
+
+def _line(order: Order) -> dict[str, Json]:
+    return {
+        "order": order.id,
+        "unit": order.unit,
+        "state": order.state.value,
+        "confirmation_asked": order.confirmation_asked and order.state is O.DRAFT,
+    }
