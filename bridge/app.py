@@ -45,6 +45,7 @@ from bridge.store.open import Options
 from bridge.store.store import SqliteStore, open_store
 from bridge.tracks.close import close_call
 from bridge.tracks.recording import LegTimes
+from bridge.watchdog import Part, Watchdog
 
 _log = structlog.get_logger(__name__)
 
@@ -95,12 +96,12 @@ class Daemon:
                 group.create_task(self.fastagi.run(self.stop), name="fastagi"),
                 group.create_task(self.desk.run(self.stop), name="desk"),
                 group.create_task(self._wrap_ups(), name="wrap-up"),
-                group.create_task(self._feed_watchdog(), name="watchdog"),
+                group.create_task(self._watchdog(), name="watchdog"),
             ]
             gc.collect()
             gc.freeze()
             await self.stop.wait()
-            sd_notify.notify("STOPPING=1")
+            sd_notify.notify(sd_notify.STOPPING)
             with contextlib.suppress(TimeoutError):
                 await self.recorder.drain(DRAIN_S)
             for task in running:
@@ -257,14 +258,14 @@ class Daemon:
             self.room.end_wrap_ups()
             self.room.note_all_busy()
 
-    async def _feed_watchdog(self) -> None:
-        """Fed while the loop turns and the store worker finishes its rounds (guard section 6)."""
-        sd_notify.notify("READY=1")
-        while True:
-            await asyncio.sleep(1.0)
-            self.recorder.record(Transaction())
-            if self.clock.monotonic() - self.store.health().finished_at < 8.0:
-                sd_notify.notify("WATCHDOG=1")
+    async def _watchdog(self) -> None:
+        """Tells the service manager that we are there, and then that we are well."""
+        parts = [
+            Part("store", lambda: self.store.health().finished_at),  # idle rounds come each second
+            Part("ami", lambda: self.link.due_at),
+        ]
+        sd_notify.notify(sd_notify.READY)
+        await Watchdog(parts, self.clock.monotonic).run()
 
 
 def _ami(settings: Settings) -> AmiSettings:

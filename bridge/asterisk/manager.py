@@ -8,6 +8,7 @@ After each login the owner is told whether Asterisk was restarted and takes a sn
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import ssl
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
 from bridge.asterisk.guarded import GuardedManager, GuardedProtocol
 from bridge.asterisk.lag_watch import LagWatch
 from bridge.asterisk.link_state import AmiSettings, LinkAlarm, LinkCounters, LinkState
-from bridge.asterisk.session import Headers, Session
+from bridge.asterisk.session import OWN_GRACE_S, Headers, Session
 from bridge.asterisk.start_watch import StartWatch
 from bridge.asterisk.tls import tls_context, tls_options
 from bridge.wire.ami import Message
@@ -62,6 +63,9 @@ class AmiLink(GuardedManager):
         self._rng = rng
         self._announce = Announcer(self.counters, on_state, on_up, on_alarm)
         self._session: Session | None = None
+        self.due_at = math.inf
+        """Second of the loop's clock by which the link will have moved: a ping judged, an attempt
+        come to an end, a wait before the next one over. Long past, its task is stuck."""
         self._lag_watch = LagWatch(settings, self.counters, self._announce)
         self._start = StartWatch(settings, self._announce, known_start)
         self._backoff = Backoff(settings.retry_first, settings.retry_max, rng)
@@ -178,12 +182,14 @@ class AmiLink(GuardedManager):
     async def _keep_up(self, context: ssl.SSLContext | None) -> None:
         while True:
             delay = await self._attempt(context)
+            self._moves_within(delay)
             await asyncio.sleep(delay)
 
     async def _attempt(self, context: ssl.SSLContext | None) -> float:
         """One connection from beginning to end; returns the seconds to wait before the next."""
         if self.state is LinkState.DOWN and self._backoff.attempts == 0:
             self._announce.enter(LinkState.CONNECTING, f"{self.settings.host}:{self.settings.port}")
+        self._moves_within(self.settings.connect_timeout)
         options = tls_options(context, self.settings.server_hostname or self.settings.host)
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
@@ -193,7 +199,9 @@ class AmiLink(GuardedManager):
         except (OSError, TimeoutError) as error:
             return self._failed(f"cannot connect: {str(error) or 'no answer in time'}")
         token = f"{self._rng.getrandbits(48):012x}"
-        session = Session(self.settings, protocol, self._dispatcher, token, self._judge_lag)
+        session = Session(
+            self.settings, protocol, self._dispatcher, token, self._judge_lag, self._pinged
+        )
         self._session = session
         try:
             return await self._live(session)
@@ -204,6 +212,8 @@ class AmiLink(GuardedManager):
     async def _live(self, session: Session) -> float:
         if self.state not in (LinkState.BAD_SECRET, LinkState.BAD_CERTIFICATE):
             self._announce.enter(LinkState.LOGGING_IN, f"as {self.settings.username}")
+        limits = self.settings
+        self._moves_within(limits.login_timeout + limits.booted_timeout + limits.action_timeout)
         try:
             self._start.begin(session)
             await session.log_in()
@@ -222,6 +232,7 @@ class AmiLink(GuardedManager):
 
     def _came_up(self, session: Session, restarted: bool) -> None:
         self._lag_watch.begin()
+        self._pinged()
         self.counters.sessions += 1
         _log.info("ami.up", restarted=restarted, version=session.protocol.ami_version)
         self._announce.up(restarted)
@@ -253,7 +264,13 @@ class AmiLink(GuardedManager):
         self._announce.enter(state, reason)
         return delay
 
+    def _moves_within(self, seconds: float) -> None:
+        self.due_at = asyncio.get_running_loop().time() + seconds
+
     # What the parts report
+
+    def _pinged(self) -> None:
+        self._moves_within(self.settings.ping_interval + self.settings.ping_deadline + OWN_GRACE_S)
 
     def _new_protocol(self) -> GuardedProtocol:
         return GuardedProtocol(self._dispatcher.feed)

@@ -31,7 +31,8 @@ OWN_GRACE_S: Final = 0.5
 
 
 class Session:
-    """Actions of one connection. `finished` is set when it ended and every action was told."""
+    """Actions of one connection. `finished` is set when it ended and every action was told;
+    `on_ping` is called each time a ping was judged, answered or not."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Session:
         dispatcher: Dispatcher,
         token: str,
         on_lag: Callable[[int], None],
+        on_ping: Callable[[], None] = lambda: None,
     ) -> None:
         self.protocol = protocol
         self.finished = asyncio.Event()
@@ -50,6 +52,7 @@ class Session:
         self._dispatcher = dispatcher
         self._canary = Canary(token)
         self._on_lag = on_lag
+        self._on_ping = on_ping
         limits = {"max_pending": settings.max_pending, "max_items": settings.max_items}
         self._exchange = Exchange(token, dispatcher, **limits)
         dispatcher.on_response = self._exchange.answer
@@ -118,6 +121,7 @@ class Session:
             await asyncio.sleep(self._settings.ping_interval)
             if not await self._pong():
                 self.protocol.drop(f"no answer to a ping in {self._settings.ping_deadline:g} s")
+            self._on_ping()
 
     async def _pong(self) -> bool:
         loop = asyncio.get_running_loop()
