@@ -14,6 +14,7 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from bridge.asterisk.acceptance import PATH as ACCEPT
 from bridge.asterisk.acceptance import Acceptance, Words
 from bridge.asterisk.acts import Acts
 from bridge.asterisk.cel import Position
+from bridge.asterisk.cel_calls import CelLog
 from bridge.asterisk.fastagi import FastAgiServer
 from bridge.asterisk.link_state import AmiSettings, LinkAlarm, LinkState
 from bridge.asterisk.manager import AmiLink
@@ -33,9 +35,11 @@ from bridge.asterisk.translate import Translator
 from bridge.asterisk.watch import Watch
 from bridge.desk.desk import Desk
 from bridge.domain.call import Call
-from bridge.domain.journal import Fact
+from bridge.domain.journal import Fact, iso
+from bridge.domain.reconcile import Difference
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.ports import Answer, Transaction
+from bridge.flows.reconcile import EVERY_S, Reconciliation
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room, leg_times
 from bridge.flows.view import View
@@ -50,6 +54,7 @@ from bridge.watchdog import Part, Watchdog
 _log = structlog.get_logger(__name__)
 
 CEL_CURSOR = "cel"
+RECKONED_CURSOR = "reconcile"
 START_CURSOR = "asterisk_started_at"
 DRAIN_S = 5.0
 CASES_REMEMBERED_DAYS = 30
@@ -96,6 +101,7 @@ class Daemon:
                 group.create_task(self.fastagi.run(self.stop), name="fastagi"),
                 group.create_task(self.desk.run(self.stop), name="desk"),
                 group.create_task(self._wrap_ups(), name="wrap-up"),
+                group.create_task(self._reckon(), name="reconcile"),
                 group.create_task(self._watchdog(), name="watchdog"),
             ]
             gc.collect()
@@ -156,6 +162,16 @@ class Daemon:
         )
         self.service.on_phone_hold = self._phone_hold
         self.room.look_again = self.service.look_again
+        reckoned = Position.parse(await self.store.reader.cursor(RECKONED_CURSOR))
+        self.cel_log = CelLog(settings.asterisk.cel_file, reckoned or position)
+        self.reconciliation = Reconciliation(
+            self.cel_log,
+            self.store.reader.calls_told,
+            monotonic=self.clock.monotonic,
+            alarm=self._differ,
+            found=self._difference,
+            learn_again=self.service.look_again,
+        )
         agi = settings.fastagi
         self.fastagi = FastAgiServer(self.nonces.authorize, host=agi.host, port=agi.port)
         self.fastagi.add_route(ACCEPT, Acceptance(self.nonces.take).handle)
@@ -222,6 +238,15 @@ class Daemon:
         if alarm is LinkAlarm.EVENT_LOSS:
             self.service.look_again()
 
+    def _differ(self, words: str) -> None:
+        _log.error("reconcile.differ", words=words) if words else _log.info("reconcile.exact")
+        self.view.alarm("reconcile", words)
+
+    def _difference(self, one: Difference) -> None:
+        data = {"verdict": one.verdict.value, "call": one.call, "came_in_at": iso(one.at)}
+        fact = Fact("reconcile.difference", self.clock.now(), one.case, None, one.call, "daemon")
+        self.recorder.record(Transaction([replace(fact, data=data)]))
+
     def _store_trouble(self, words: str) -> None:
         _log.error("store.trouble", words=words) if words else _log.info("store.well")
         self.view.link("store", {"state": "down" if words else "up", "words": words})
@@ -257,6 +282,17 @@ class Daemon:
             await asyncio.sleep(0.25)
             self.room.end_wrap_ups()
             self.room.note_all_busy()
+
+    async def _reckon(self) -> None:
+        """The switch's log beside the journal, for ever; how far that has got survives us."""
+        reckoned = self.cel_log.position
+        while True:
+            await self.reconciliation.round()
+            if self.cel_log.position not in (None, reckoned):
+                reckoned = self.cel_log.position
+                text = reckoned.text() if reckoned else ""
+                self.recorder.record(Transaction(cursors={RECKONED_CURSOR: text}))
+            await asyncio.sleep(EVERY_S)
 
     async def _watchdog(self) -> None:
         """Tells the service manager that we are there, and then that we are well."""

@@ -49,11 +49,19 @@ class Row:
     """Name of an event of the plan's own (CELGenUserEvent), else empty."""
     extra: str
     """JSON: bridge or cause; the plan's own words under `extra`."""
+    context: str = ""
+    """Where in the plan; at its beginning: the context by which the channel was made."""
+    exten: str = ""
+    """What it dialled, `s` where it was called itself. These two are empty in older files."""
 
     @property
     def words(self) -> list[str]:
         """The plan's own words: the case, then what belongs to the event."""
-        return _extra(self.extra, "extra").split("/")
+        return self.member("extra").split("/")
+
+    def member(self, name: str) -> str:
+        """A member of the JSON beside bridge and hang-up events; empty if absent."""
+        return _extra(self.extra, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ def parse_rows(data: bytes) -> Iterator[Row]:
     """Rows of a piece of the file; lines that are none are passed over."""
     reader = csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline=""))
     for cells in reader:
-        if len(cells) != 7:
+        if len(cells) not in (7, 9):
             continue
         try:
             at = datetime.fromtimestamp(float(cells[1]), UTC)

@@ -6,6 +6,7 @@ import typer
 
 from bridge.cli import case, db, dialplan, lab, token
 from bridge.cli.check import check
+from bridge.cli.reconcile import reconcile
 from bridge.cli.run import run
 from bridge.cli.status import status
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(check)
 app.command()(status)
+app.command()(reconcile)
 app.add_typer(case.app, name="case")
 app.add_typer(db.app, name="db")
 app.add_typer(dialplan.app, name="dialplan")

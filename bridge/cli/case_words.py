@@ -33,6 +33,10 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "call.ending": ("通话将结束 {by}", "the call is ending: {by}"),
     "call.cleared": ("通话结束 {outcome}", "the call ended: {outcome}"),
     "call.unobserved": ("{from} 至 {to} 未观测", "not observed from {from} to {to}"),
+    "reconcile.difference": (
+        "对账不符:{verdict}",
+        "the switch's log tells it differently: {verdict}",
+    ),
     "recording.closed": ("录音已归档", "recording closed"),
     "handoff.requested": ("移交 {target}({way})", "handoff to {target} ({way})"),
     "handoff.ringing": ("移交:对方振铃", "handoff: they ring"),

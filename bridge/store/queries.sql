@@ -189,6 +189,18 @@ SELECT id, case_no, state, doc FROM handoff WHERE case_no = :case_no ORDER BY cr
 -- live_calls: calls that have not been cleared
 SELECT id, case_no, state, doc FROM call_ WHERE state <> 'cleared' ORDER BY id LIMIT :most;
 
+-- calls_told: calls by id, with whether anybody has been in a conversation with the citizen
+SELECT id, case_no, created_at, doc ->> 'outcome', doc ->> 'number',
+       EXISTS (SELECT 1 FROM json_each(call_.doc, '$.legs') AS named JOIN leg ON leg.id = named.value
+                WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL)
+  FROM call_ WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- calls_told_between: the same, for calls whose first fact is from [:since, :until)
+SELECT id, case_no, created_at, doc ->> 'outcome', doc ->> 'number',
+       EXISTS (SELECT 1 FROM json_each(call_.doc, '$.legs') AS named JOIN leg ON leg.id = named.value
+                WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL)
+  FROM call_ WHERE created_at >= :since AND created_at < :until;
+
 -- calls_since: every call of the last weeks with its case, oldest first; + keeps to the index by day
 SELECT id, case_no FROM call_
  WHERE +case_no IS NOT NULL AND created_at >= :since ORDER BY created_at, id;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TypeVar
 import apsw
 
 from bridge.domain.journal import Entry, Fact, Json, iso, parse_body, parse_iso
+from bridge.domain.reconcile import ToldCall
 from bridge.flows.ports import Answer, Row, Table
 from bridge.store.connection import open_reading
 from bridge.store.prepare import Bindings
@@ -158,6 +159,17 @@ class Reader:
         bindings: Bindings = {"state": state, "before": before, "most": limit}
         return [_row("order", row) for row in await self._all("orders_newest", bindings)]
 
+    async def calls_told(self, ids: Collection[str]) -> Mapping[str, ToldCall]:
+        """What the journal has made of these calls; those it does not know are absent."""
+        found = await self._all("calls_told", {"ids": json.dumps(list(ids))})
+        return {told.id: told for told in map(_told, found)}
+
+    async def calls_told_between(self, since: datetime, until: datetime) -> Mapping[str, ToldCall]:
+        """The same, of every call that came in [since, until)."""
+        bindings: Bindings = {"since": iso(since), "until": iso(until)}
+        found = await self._all("calls_told_between", bindings)
+        return {told.id: told for told in map(_told, found)}
+
     async def cursor(self, name: str) -> str | None:
         """How far a file written by others has been read, or None."""
         found = await self._all("cursor", {"name": name})
@@ -206,6 +218,13 @@ def _row(table: Table, values: Sequence[object]) -> Row:
     number, case, state, doc = values
     fields: dict[str, Json] = json.loads(str(doc))
     return Row(table, str(number), str(case) if case is not None else None, str(state), fields)
+
+
+def _told(values: Sequence[object]) -> ToldCall:
+    ident, case, at, outcome, number, delivered = values
+    ended = str(outcome) if outcome is not None else None
+    when = parse_iso(str(at))
+    return ToldCall(str(ident), str(case), when, bool(delivered), ended, str(number or ""))
 
 
 def _case_line(values: Sequence[object]) -> CaseLine:
