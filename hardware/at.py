@@ -131,6 +131,13 @@ class Unsolicited:
 
 
 @dataclass(frozen=True, slots=True)
+class Echo:
+    """The device sent a line of ours back. Where echo was switched off, it has restarted."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A two-line result whose second line did not come."""
 
@@ -163,7 +170,7 @@ class Dead:
     """The device did not answer any probe: the next one goes out when a command is wanted."""
 
 
-Output = Answer | Unsolicited | Broken | Noise | Write | Raw | Dead
+Output = Answer | Unsolicited | Echo | Broken | Noise | Write | Raw | Dead
 
 
 class _S(StrEnum):
@@ -340,6 +347,7 @@ class AtDialogue:
             return
         if line in self._echo:
             self._echo.remove(line)
+            out.append(Echo(line))
             return
         if self._state in (_S.RESYNC, _S.QUIET):
             self._while_lost(line, now, out)

@@ -16,6 +16,7 @@ from hardware.at import (
     Broken,
     Command,
     Dead,
+    Echo,
     End,
     Noise,
     Output,
@@ -104,9 +105,10 @@ def test_echo_is_dropped_also_of_the_payload() -> None:
     at = AtDialogue(PEI)
     command = Command(text="AT+CMGS=1001,16", payload="8004", direct=(r"\+CMGS: ?\d+",))
     at.start(command, 0.0)
-    (answer,) = at.feed(b"AT+CMGS=1001,16\r\n8004\r\n\r\n+CMGS: 0\r\n\r\nOK\r\n", 0.1)
+    *echo, answer = at.feed(b"AT+CMGS=1001,16\r\n8004\r\n\r\n+CMGS: 0\r\n\r\nOK\r\n", 0.1)
     assert isinstance(answer, Answer)
     assert answer.lines == ("+CMGS: 0",)
+    assert echo == [Echo("AT+CMGS=1001,16"), Echo("8004")]
 
 
 def test_the_payload_waits_for_the_prompt_where_the_dialect_has_one() -> None:

@@ -1,0 +1,1 @@
+"""Radio and message gateways on serial lines: codecs pure, drivers thin on serial_link."""
