@@ -28,7 +28,6 @@ from tests.hardware.radio.pei_kit import QUICK, rig
 
 OFFICER = "2269001"
 LONG = "请速到人民路8号处置纠纷，到场回告。" * 17
-WAYS = Behaviour()
 
 
 def text_heard(heard: list[tuple[str, bytes]]) -> str:
@@ -65,8 +64,9 @@ async def test_a_set_that_is_off_leaves_the_order_sent_and_not_delivered(tmp_pat
 async def test_a_cable_pulled_in_the_middle_of_a_command_is_unknown_and_service_returns(
     tmp_path: Path,
 ) -> None:
-    async with rig(tmp_path, ways=Behaviour(answer_s=0.3)) as r:
+    async with rig(tmp_path) as r:
         await r.wait_usable()
+        r.terminal.ways.answer_s = 0.3
         r.driver.send_text("order-1", OFFICER, "出警")
         await until(lambda: any("CMGS" in line for line in r.terminal.log))
         r.pty.pull()
