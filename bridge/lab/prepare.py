@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 import sys
 from typing import Final
@@ -18,6 +19,9 @@ UNIT_PROGRAMS: Final = {"systemd-analyze": "systemd"}
 
 PAPER_FILES: Final = {"/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc": "fonts-wqy-zenhei"}
 """The typeface of order sheets and other papers."""
+
+FAX_PROGRAMS: Final = {f"/usr/lib/{platform.machine()}-linux-gnu/libspandsp.so.2": "libspandsp2"}
+"""The far fax machine and the modem of the tests that run without real time."""
 
 
 def prepare() -> AsteriskRoot:

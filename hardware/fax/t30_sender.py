@@ -54,6 +54,11 @@ from hardware.fax.t30_frames import (
     parse_frame,
 )
 
+LEAD_IN: Final = 32
+"""Octets of zeros before the first EOL, for the far modem to settle (fill, T.4, 4.1.3)."""
+LEAD_OUT: Final = 20
+"""Octets of zeros after RTC, which push the last bits through the modem."""
+
 
 @dataclass(frozen=True, slots=True)
 class SenderSettings:
@@ -272,7 +277,8 @@ class Sender:
         self._trainings = 0
         if not chosen.ecm:
             page = self._page if chosen.fine else self._page.coarse()
-            return self._transmit(page.coded(chosen.coding, chosen.min_line_bits))
+            octets = page.coded(chosen.coding, chosen.min_line_bits)
+            return self._transmit(bytes(LEAD_IN) + octets + bytes(LEAD_OUT))
         if not self._blocks:
             page = self._page if chosen.fine else self._page.coarse()
             self._blocks = _cut(page.coded(chosen.coding), chosen.frame_octets)
