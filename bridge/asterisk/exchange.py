@@ -122,3 +122,4 @@ class Exchange:
 
     def _fail(self, pending: Pending, error: ActionError) -> None:
         pending.future.set_exception(error)
+        pending.future.exception()  # whoever waited may have gone; that is no complaint

@@ -6,7 +6,7 @@ Joins the parts of this package; decides nothing about calls.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ import structlog
 from bridge.asterisk.cel import CelReader, Position, Row, read_rows
 from bridge.asterisk.errors import ActionError
 from bridge.asterisk.manager import AmiLink
-from bridge.asterisk.snapshot import differences, take_snapshot
+from bridge.asterisk.snapshot import differences, take_members, take_snapshot
 from bridge.asterisk.translate import Translator, number
 from bridge.domain.call import Book, Call, live_calls
 from bridge.domain.conversation import E
@@ -54,6 +54,21 @@ class Owner(Protocol):
 
     def phone(self, seat: str, state: str) -> None: ...
 
+    def not_ended(self, call: str) -> None:
+        """The citizen of this call is there and hears no goodbye."""
+        ...
+
+    def members(self, members: Mapping[str, bool]) -> None:
+        """Seats of the queue as they are now, True where paused."""
+        ...
+
+
+CelReads = Callable[[Path, Position | None], Awaitable[tuple[list[Row], Position | None]]]
+
+
+async def _read_off_loop(path: Path, since: Position | None) -> tuple[list[Row], Position | None]:
+    return await asyncio.to_thread(read_rows, path, since)
+
 
 @dataclass(slots=True)
 class CelCursor:
@@ -62,6 +77,7 @@ class CelCursor:
     path: Path | None
     position: Position | None
     moved: Callable[[str], None]
+    read: CelReads = _read_off_loop
 
 
 class SwitchService:
@@ -77,8 +93,10 @@ class SwitchService:
         now: Callable[[], datetime],
         spawn: Spawn,
         on_ephemeral: Callable[[str, str, dict[str, Json]], None],
+        queue: str = "q110",
     ) -> None:
         self._owner = owner
+        self._queue = queue
         self._translator = translator
         self._cel = cel
         self._seats = seats
@@ -203,6 +221,9 @@ class SwitchService:
             return
         for seen in differences(self._owner.book, channels, self._translator, self._now()):
             self._owner.see(seen)
+        for channel in channels:
+            if channel.unique == channel.case and channel.context != "goodbye":
+                self._owner.not_ended(channel.case)
         since, self._lost_at = self._lost_at, None
         for call in live_calls(self._owner.book):
             start = since if since is not None else call.seen_at
@@ -213,6 +234,14 @@ class SwitchService:
         for event in buffered:
             self._event(event)
         _log.info("snapshot.done", channels=len(channels), buffered=len(buffered))
+        await self._members()
+
+    async def _members(self) -> None:
+        assert self._link is not None
+        try:
+            self._owner.members(await take_members(self._link, self._queue))
+        except ActionError as error:  # the next login looks again
+            _log.warning("snapshot.no_members", reason=str(error))
 
     def _switch_lost(self, learnt: datetime) -> None:
         for call in list(live_calls(self._owner.book)):
@@ -225,7 +254,7 @@ class SwitchService:
     async def _from_cel(self, learnt: datetime) -> None:
         if self._cel.path is None:
             return
-        rows, position = await asyncio.to_thread(read_rows, self._cel.path, self._cel.position)
+        rows, position = await self._cel.read(self._cel.path, self._cel.position)
         legs: dict[str, str] = {}
         reader = CelReader(self._translator, legs.get)
         for row in rows:
@@ -248,7 +277,7 @@ class SwitchService:
         call = self._owner.book.calls.get(case)
         if call is None:
             return not self._owner.known(case)
-        return call.seen_at is None or row.at > call.seen_at
+        return call.seen_at is None or row.at >= call.seen_at
 
 
 _SPECIAL: dict[str, Callable[[SwitchService, Message], None]] = {

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from bridge.asterisk.manager import AmiLink
 from bridge.asterisk.translate import CASE, Translator, number
-from bridge.domain.call import Book, Call, Role, live_calls
+from bridge.domain.call import Book, Call, Role
 from bridge.domain.conversation import E
 from bridge.domain.handoff import UNSEEN
 from bridge.domain.seen import Answered, AnySeen, Arrived, Born, Entered, Exited, Gone, Noted, Rang
@@ -45,6 +45,16 @@ async def take_snapshot(link: AmiLink) -> list[Channel]:
     """All channels with our variables, in one list. Raises ActionError as `AmiLink.collect`."""
     items = await link.collect("Status", {"AllVariables": "false", "Variables": VARIABLES})
     return [channel for channel in map(_channel, items) if CASE.match(channel.case)]
+
+
+async def take_members(link: AmiLink, queue: str) -> dict[str, bool]:
+    """Seats of the queue, True where paused. Raises ActionError as `AmiLink.collect`."""
+    items = await link.collect("QueueStatus", {"Queue": queue})
+    return {
+        item.get("Location").removeprefix("PJSIP/"): item.get("Paused") == "1"
+        for item in items
+        if item.name == "QueueMember"
+    }
 
 
 def _channel(item: Message) -> Channel:
@@ -78,7 +88,7 @@ def differences(
     for case, there in by_case.items():
         if case not in book.calls:
             yield from _unknown(case, there, now)
-    for call in list(live_calls(book)):
+    for call in list(book.calls.values()):  # of a call that is over legs may still be believed
         yield from _gone(call, {channel.unique for channel in there_of(by_case, call)}, now)
     for case, there in by_case.items():
         if case in book.calls or any(channel.unique == case for channel in there):

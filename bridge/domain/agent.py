@@ -7,6 +7,7 @@ Wrap-up is ours, as a pause of the queue member: with the daemon dead nobody is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -160,6 +161,28 @@ def _after_call(record: Seat, at: datetime, wrap_up: timedelta) -> tuple[A, dict
         return A.READY, {}
     until = (at + wrap_up).isoformat()
     return A.AFTER_CALL, {"until": until}
+
+
+def queue_mends(book: Book, members: Mapping[str, bool]) -> list[AgentAct]:
+    """What the queue must be told so that it agrees with the book.
+
+    `members`: the queue's seats, True where paused. Seats that the book does not know are left
+    alone: somebody else's members. A seat that rings or talks is left as it is.
+    """
+    acts: list[AgentAct] = []
+    for seat in book.seats.values():
+        state, paused = A(seat.state), members.get(seat.id)
+        if state is A.LOGGED_OFF:
+            acts += [AgentAct("remove", seat.id)] if paused is not None and seat.since else []
+            continue
+        if paused is None:
+            acts.append(AgentAct("add", seat.id, seat.agent, "notReady"))
+            paused = True
+        if state is A.READY and paused:
+            acts.append(AgentAct("unpause", seat.id))
+        elif state in (A.NOT_READY, A.AFTER_CALL) and not paused:
+            acts.append(AgentAct("pause", seat.id, reason=seat.reason or state.value))
+    return acts
 
 
 def _queue_acts(

@@ -300,7 +300,8 @@ def _callback(call: Call, _: Fact) -> None:
 
 
 def _ended_by(call: Call, fact: Fact) -> None:
-    call.ended_by = str(fact.data["by"])
+    by = fact.data["by"]
+    call.ended_by = str(by) if by is not None else None
 
 
 def _unobserved(call: Call, fact: Fact) -> None:

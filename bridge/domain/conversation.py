@@ -49,6 +49,8 @@ class E(StrEnum):
     PHONE_STILL = "a telephone sends nothing"
     PHONE_BACK = "the telephone sends again"
     GOODBYE = "goodbye is said"
+    NOT_ENDED = "the end that was asked for did not come"
+    NOT_HELD = "the hold that was asked for was refused"
     CITIZEN_GONE = "citizen's leg cleared"
     SWITCH_LOST = "Asterisk itself went away"
     # asked for (CSTA services)
@@ -151,6 +153,8 @@ COMMON: dict[E, Step] = {
     E.PHONE_STILL: NOT_HERE,
     E.PHONE_BACK: NOT_HERE,
     E.GOODBYE: Go(S.ENDING),
+    E.NOT_ENDED: NOT_HERE,
+    E.NOT_HELD: NOT_HERE,
     E.CITIZEN_GONE: Go(S.CLEARED),
     E.SWITCH_LOST: Go(S.CLEARED),
     E.THREE_WAY: Refuse(),
@@ -255,6 +259,7 @@ OWN: dict[S, dict[E, Step]] = {
     S.ENDING: {
         **{e: Ignore("the call is ending") for e in E if e not in COMMANDS},
         **{e: Refuse("call-is-ending") for e in COMMANDS},
+        E.NOT_ENDED: Go(S.PARTED),
         E.CITIZEN_GONE: Go(S.CLEARED),
         E.SWITCH_LOST: Go(S.CLEARED),
         E.CLEAR_CALL: Go(None, (F.CLEAR_ALL,), (G.CONFIRMED,)),

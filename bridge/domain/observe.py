@@ -154,11 +154,24 @@ def _gone(work: Work, seen: Gone) -> None:
         work.handoff(handoff, event, seen.cause)
         if any(made.kind == "handoff.fallback" for made in work.facts):
             _try_fallback(work, leg)
+    if leg.seat and (call.intent or {}).get("kind") == "consult":
+        _give_up_consulting(work, leg.seat, seen)
     if leg.id == call.id:
         work.event(E.CITIZEN_GONE)
         _clear_the_others(work)
     elif leg.role is Role.SEAT and never_joined and not _seat_rings(call):
         work.event(E.SEAT_GAVE_UP)
+
+
+def _give_up_consulting(work: Work, seat: str | None, seen: Gone | Noted) -> None:
+    """The seat does not come to wait: the third it wanted to consult is not called any more."""
+    intent = work.call.intent or {}
+    leg = leg_of(work.call, str(intent.get("leg")))
+    handoff = work.call.handoffs.get(str(intent.get("handoff")))
+    if leg is None or leg.channel or not leg.live or handoff is None or handoff.seat != seat:
+        return
+    work.fact("call.intends", intent=None)
+    _gone(work, Gone(call=seen.call, at=seen.at, learnt=seen.learnt, leg=leg.id, cause=38))
 
 
 def _clear_the_others(work: Work) -> None:
@@ -205,7 +218,18 @@ def _noted(work: Work, seen: Noted) -> None:
         return
     if seen.what is E.CITIZEN_ALONE and call.live:
         work.fact("call.alone", call.id, cause=seen.cause)
+    if seen.what is E.NOT_HELD and (call.intent or {}).get("kind") == "consult":
+        _give_up_consulting(work, leg.seat if leg else None, seen)
+    if seen.what is E.NOT_ENDED and call.state is S.ENDING:
+        work.fact("call.ending", by=None)
     work.event(seen.what)
+    if seen.what is E.NOT_ENDED and call.state is S.PARTED:
+        work.event(_company(call))
+
+
+def _company(call: Call) -> E:
+    """How many are with the citizen, as an event."""
+    return {0: E.APART, 1: E.PAIR}.get(_with(call), E.MANY)
 
 
 def _keyed(work: Work, seen: Keyed) -> None:
@@ -259,7 +283,7 @@ def _moved(work: Work, before: int, private_before: bool) -> None:
         _joined_handoffs(work)
         work.event(E.PRIVATE)
     if min(now, 2) != min(before, 2):
-        work.event(E.APART if now == 0 else E.PAIR if now == 1 else E.MANY)
+        work.event(_company(call))
     if now != before:
         _joined_handoffs(work)
         work.responsibility()

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
 
-from bridge.domain.acts import Act, Bring, Clear, Command, DialThird, Target
-from bridge.domain.agent import AE, AgentAct, agent_event
+from bridge.domain.acts import (
+    Act,
+    Bring,
+    Clear,
+    Command,
+    DialLeader,
+    DialSeat,
+    DialThird,
+    Hold,
+    Target,
+)
+from bridge.domain.agent import AE, AgentAct, agent_event, queue_mends
 from bridge.domain.call import Book, Call, Leg, Role
+from bridge.domain.conversation import E, S
 from bridge.domain.decide import decide
 from bridge.domain.errors import Refused
 from bridge.domain.handoff import UNSEEN
 from bridge.domain.journal import Fact
 from bridge.domain.observe import is_over, observe
-from bridge.domain.seen import AnySeen, Arrived, Gone, Seen
+from bridge.domain.seen import AnySeen, Arrived, Gone, Noted, Seen
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.mailbox import Mailbox
 from bridge.flows.ports import (
@@ -42,6 +53,19 @@ _log = structlog.get_logger(__name__)
 
 COMMIT_SECONDS = 3.0
 """A request that is not stored by then is refused; the call goes on meanwhile."""
+
+
+HANGS_UP = frozenset({E.LEAVE, E.CLEAR_PARTY, E.CANCEL, E.CLEAR_CALL})
+"""Services that may use the store's reserve when its disk is full."""
+
+
+async def _after(done: asyncio.Future[None], then: Callable[[], Awaitable[None]]) -> None:
+    """Do `then` once `done` has succeeded; nothing when it failed."""
+    try:
+        await done
+    except StoreError:
+        return
+    await then()
 
 
 class Spawn(Protocol):
@@ -137,19 +161,41 @@ class Calls:
         draft.cases = self.book.cases
         facts, acts = decide(draft, command, Seen(call=call.id, at=self._clock.now()))
         answer = Answer(command.key, 202, {"call": command.call, "handoff": command.new_handoff})
-        await self._store(Transaction(facts, rows_after(draft, facts), answer=answer))
+        urgent = command.service in HANGS_UP
+        work = Transaction(facts, rows_after(draft, facts), answer=answer, urgent=urgent)
+        await self._store(work, lambda: self._came_late(call, facts))
         for fact in facts:
             self.book.apply(fact)
         return acts
 
-    async def _store(self, work: Transaction) -> None:
+    async def _store(self, work: Transaction, late: Callable[[], Awaitable[None]]) -> None:
+        """Raises Refused. `late` is awaited when it was stored after all, though nobody waits."""
         try:
+            done = self._recorder.submit(work)
             async with asyncio.timeout(COMMIT_SECONDS):
-                await self._recorder.commit(work)
-        except (StoreUnknown, TimeoutError) as error:
+                await asyncio.shield(done)
+        except TimeoutError as error:
+            self._spawn(_after(done, late), "stored late")
+            raise Refused("outcome-unknown") from error
+        except StoreUnknown as error:
             raise Refused("outcome-unknown") from error
         except StoreError as error:
             raise Refused("store-cannot-write") from error
+
+    async def _came_late(self, call: Call, facts: Sequence[Fact]) -> None:
+        """A request was stored when it had been given up: it is in the journal and was shown, and
+        its acts were not done. The legs it asked for never come."""
+
+        async def take_in() -> None:
+            for fact in facts:
+                self.book.apply(fact)
+
+        await self._box(call.case).ask(take_in)
+        for fact in facts:
+            leg = call.legs.get(fact.subject or "")
+            if fact.kind == "call.originated" and leg is not None:
+                self.never_seen(call, leg)
+        self.not_ended(call.id)
 
     # Acts
 
@@ -166,16 +212,29 @@ class Calls:
             await self._switch.carry_out(act)
         except ActRefused as error:
             _log.warning("act.refused", act=type(act).__name__, call=act.call, reason=str(error))
-            leg = getattr(act, "leg", None)
-            dials = not isinstance(act, Clear) and leg is not None
-            if dials:
-                self.see(Gone(call=act.call, at=self._clock.now(), leg=str(leg), cause=38))
+            if isinstance(act, DialThird | DialSeat | DialLeader):
+                self.see(Gone(call=act.call, at=self._clock.now(), leg=act.leg, cause=38))
+            if isinstance(act, Hold):
+                self._not_held(act)
             if asked and not isinstance(act, Clear | Bring):
                 raise Refused(error.code) from error
         except ActUnknown as error:
             _log.error("act.unknown", act=type(act).__name__, call=act.call, reason=str(error))
             if asked and isinstance(act, DialThird):
                 raise Refused("outcome-unknown") from error
+
+    def _not_held(self, act: Hold) -> None:
+        call = self.book.calls.get(act.call)
+        holder = [leg for leg in call.legs.values() if leg.channel == act.holder] if call else []
+        for leg in holder[:1]:
+            self.see(Noted(call=act.call, at=self._clock.now(), what=E.NOT_HELD, leg=leg.id))
+
+    def not_ended(self, call: str) -> None:
+        """The citizen is there though the call was to be ended, and nobody is ending it: it goes
+        on. Says nothing while acts of the case are under way."""
+        found = self.book.calls.get(call)
+        if found is not None and found.state is S.ENDING and not self._box(found.case).busy:
+            self.see(Noted(call=call, at=self._clock.now(), what=E.NOT_ENDED, leg=call))
 
     def never_seen(self, call: Call, leg: Leg) -> None:
         """After a snapshot: a leg we asked for is nowhere, nor was its end seen."""
@@ -219,10 +278,14 @@ class Calls:
             wrap_up=self._wrap_up,
         )
         answer = Answer(key, 202, {"seat": seat})
-        await self._store(Transaction(facts, rows_after(draft, facts), answer=answer))
-        for fact in facts:
-            self.book.apply(fact)
-        await self._tell_queue(acts)
+
+        async def take_in() -> None:
+            for fact in facts:
+                self.book.apply(fact)
+            await self._tell_queue(acts)
+
+        await self._store(Transaction(facts, rows_after(draft, facts), answer=answer), take_in)
+        await take_in()
         return answer
 
     def agent_seen(self, seat: str, event: AE) -> None:
@@ -261,7 +324,14 @@ class Calls:
             try:
                 await self._switch.agent(act)
             except (ActRefused, ActUnknown) as error:
+                # the snapshot after the next login compares queue and seats (`members`)
                 _log.warning("agent.act_failed", act=act.what, seat=act.seat, reason=str(error))
+
+    def members(self, members: Mapping[str, bool]) -> None:
+        """The queue's seats, True where paused: what it was not told is told now."""
+        acts = queue_mends(self.book, members)
+        if acts:
+            self._spawn(self._tell_queue(acts), "queue members")
 
     # House-keeping
 

@@ -28,6 +28,11 @@ class Mailbox:
     overflowed: bool = False
     _tail: asyncio.Future[None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """A request is being stored or acts are being done."""
+        return self.lock.locked() or self._tail is not None
+
     def post(self, handle: Callable[[], None]) -> None:
         """Handle something seen: now, or right after the request in work."""
         if not self.lock.locked() and not self.pending:

@@ -76,7 +76,12 @@ class StoreRepeat(StoreInvalid):
 
 
 class StoreUnknown(StoreError):
-    """The commit may or may not have happened (guard rule 2). Re-read before telling anybody."""
+    """The commit may or may not have happened (guard rule 2). Re-read before telling anybody:
+    `entries` are what it would have added to the journal; `Store.happened` finds out."""
+
+    def __init__(self, words: str, entries: Sequence[Entry] = ()) -> None:
+        super().__init__(words)
+        self.entries = tuple(entries)
 
 
 class Store(Protocol):
@@ -84,6 +89,11 @@ class Store(Protocol):
 
     def commit(self, work: Transaction) -> Awaitable[Sequence[Entry]]:
         """Store all of `work`, synced. Raises StoreFull, StoreUnknown or StoreError."""
+        ...
+
+    def happened(self, entries: Sequence[Entry]) -> Awaitable[bool]:
+        """Whether these entries of a StoreUnknown are in the journal, synced; those that are have
+        been published. Raises StoreError while the store cannot tell."""
         ...
 
 

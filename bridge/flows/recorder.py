@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
+from bridge.domain.journal import Fact
 from bridge.flows.ports import Store, StoreError, StoreInvalid, StoreUnknown, Transaction
 
 _log = structlog.get_logger(__name__)
@@ -40,6 +41,7 @@ class Recorder:
         self._on_trouble = on_trouble
         self._waiting: deque[_Item] = deque()
         self._wake = asyncio.Event()
+        self._storing = False
         self.trouble = ""
         self.lost = 0
 
@@ -58,12 +60,29 @@ class Recorder:
 
     async def commit(self, work: Transaction) -> None:
         """Store this, after everything recorded before. Raises StoreError and its kinds."""
+        await asyncio.shield(self.submit(work))
+
+    def submit(self, work: Transaction) -> asyncio.Future[None]:
+        """The same, to be waited for elsewhere: done when it is known what became of it.
+
+        Urgent work takes along what was seen before of the same calls and seats, so that the order
+        of their facts holds. Raises StoreError at once while the store cannot write.
+        """
         if self.trouble and not work.urgent:
             raise StoreError(self.trouble)
+        if work.urgent:
+            self._hurry(work)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Item(work, done))
         self._wake.set()
-        await asyncio.shield(done)
+        return done
+
+    def _hurry(self, work: Transaction) -> None:
+        about = _about(work)
+        for item in reversed(self._waiting):
+            if item.done is None and not about.isdisjoint(_about(item.work)):
+                about |= _about(item.work)
+                item.work = replace(item.work, urgent=True)
 
     async def run(self) -> None:
         """Bring everything to the store until cancelled; `drain` before that."""
@@ -71,12 +90,14 @@ class Recorder:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                self._storing = True
                 await self._round()
+                self._storing = False
 
     async def drain(self, timeout: float) -> None:
-        """Wait until nothing waits any more, at most `timeout` seconds."""
+        """Wait until everything is stored, at most `timeout` seconds."""
         async with asyncio.timeout(timeout):
-            while self._waiting:
+            while self._waiting or self._storing:
                 self._wake.set()
                 await asyncio.sleep(0.01)
 
@@ -88,30 +109,54 @@ class Recorder:
             *(self._store.commit(item.work) for item in batch), return_exceptions=True
         )
         back: list[_Item] = []
-        for item, result in zip(batch, results, strict=True):
+        for item, told in zip(batch, results, strict=True):
+            result: object = told
+            if isinstance(result, StoreUnknown) and result.entries:
+                result = await self._find_out(result)
             if not isinstance(result, BaseException):
                 _settle(item, None)
             elif item.done is not None and isinstance(result, Exception):
                 _settle(item, result)
-            elif isinstance(result, StoreUnknown):
-                _log.error("recorder.unknown", facts=len(item.work.facts))
             elif isinstance(result, StoreInvalid):
                 self.lost += 1  # our own fault: it can never be stored, and must not stop the rest
                 _log.error("recorder.invalid", reason=str(result), facts=len(item.work.facts))
             elif isinstance(result, StoreError):
                 back.append(item)
             else:
-                raise result
+                raise result  # our own fault: the process ends
         failed = next((r for r in results if isinstance(r, StoreError)), None)
         self._tell(str(failed) if back and failed else "")
         if back:
             self._waiting.extendleft(reversed(back))
             await asyncio.sleep(RETRY_SECONDS)
 
+    async def _find_out(self, unknown: StoreUnknown) -> StoreError | None:
+        """What became of work whose commit was left open: None when it has happened.
+
+        Everything behind it waits: to write it a second time, or to forget it, would be untrue.
+        """
+        while True:
+            try:
+                if await self._store.happened(unknown.entries):
+                    return None
+                return StoreError(f"it has not happened: {unknown}")
+            except StoreError as error:
+                self._tell(str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
     def _tell(self, words: str) -> None:
         if bool(words) != bool(self.trouble):
             self.trouble = words
             self._on_trouble(words)
+
+
+def _about(work: Transaction) -> set[str]:
+    """Calls and seats that this work tells of."""
+    return {name for fact in work.facts for name in (fact.call, _seat(fact)) if name}
+
+
+def _seat(fact: Fact) -> str | None:
+    return fact.subject if fact.kind.startswith(("agent.", "seat.")) else None
 
 
 def _settle(item: _Item, error: Exception | None) -> None:
@@ -128,6 +173,7 @@ def _merged(items: Sequence[_Item] | deque[_Item]) -> list[_Item]:
     """Neighbouring seen things become one transaction; requests keep their own."""
     out: list[_Item] = []
     group: list[Transaction] = []
+    urgent = False
 
     def close() -> None:
         if group:
@@ -135,8 +181,9 @@ def _merged(items: Sequence[_Item] | deque[_Item]) -> list[_Item]:
             group.clear()
 
     for item in items:
-        if item.done is not None or len(group) >= MERGE:
+        if item.done is not None or len(group) >= MERGE or item.work.urgent != urgent:
             close()
+            urgent = item.work.urgent
         if item.done is not None:
             out.append(item)
         else:

@@ -52,6 +52,11 @@ class Result:
     entries: list[Entry] = field(default_factory=list)
 
 
+def _unknown(words: str, outcome: object) -> StoreUnknown:
+    made = outcome if isinstance(outcome, list) else []
+    return StoreUnknown(words, [entry for entry in made if isinstance(entry, Entry)])
+
+
 class GroupFailed(Exception):
     """The whole group has certainly not happened; `error` is what its jobs are told."""
 
@@ -210,10 +215,12 @@ class Committer:
         if self._connection is not None and expected is not None:
             if any(entry.hash == expected.hash for entry in late.entries):
                 return outcomes
-            told: StoreError = StoreError(f"the sync failed, the work has not happened ({error})")
-        else:
-            told = StoreUnknown(f"the sync failed, the work may have happened ({error})")
-        return [old if isinstance(old, Failure) else Failure(told) for old in outcomes]
+            told = StoreError(f"the sync failed, the work has not happened ({error})")
+            return [old if isinstance(old, Failure) else Failure(told) for old in outcomes]
+        words = f"the sync failed, the work may have happened ({error})"
+        return [
+            old if isinstance(old, Failure) else Failure(_unknown(words, old)) for old in outcomes
+        ]
 
     def _entries_since(self, seq: int) -> list[Entry]:
         assert self._connection is not None

@@ -119,6 +119,11 @@ def write(session: Session, work: Prepared) -> Sequence[Entry]:
     return entries
 
 
+def holds(session: Session, entries: Sequence[Entry]) -> bool:
+    """Whether the journal has each of these entries, as they are."""
+    return all(session.run("hash_at", {"seq": one.seq}) == [(one.hash,)] for one in entries)
+
+
 def _put_answer(session: Session, answer: Bindings) -> None:
     oldest = iso(session.now - ANSWER_LIFE)
     session.run("forget_answer", {"key": answer["key"], "oldest": oldest})

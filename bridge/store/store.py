@@ -16,7 +16,7 @@ from bridge.store.open import Options, WriteLock, open_checked
 from bridge.store.outbox import Outbox
 from bridge.store.prepare import prepare
 from bridge.store.reader import Reader
-from bridge.store.session import Head, write
+from bridge.store.session import Head, holds, write
 from bridge.store.space import Room, Space
 from bridge.store.writer import Writer
 
@@ -66,6 +66,10 @@ class SqliteStore:
         return await self._writer.submit(
             lambda session: write(session, prepared), urgent=work.urgent, size=prepared.size
         )
+
+    async def happened(self, entries: Sequence[Entry]) -> bool:
+        """Whether entries of a StoreUnknown are there; see `ports.Store.happened`."""
+        return await self._writer.submit(lambda session: holds(session, entries), urgent=True)
 
     def head(self) -> Head:
         """Last published entry: written to the journal of the system, peers and paper hourly."""

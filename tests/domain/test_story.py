@@ -336,3 +336,32 @@ def test_a_key_of_a_seat_is_a_handoff_like_any_other() -> None:
     assert story.handoff("key-1").state is H.JOINED
     assert story.call.handoffs["key-1"].actor == "seat:8001"
     story.check()
+
+
+def test_an_end_that_was_asked_for_and_did_not_come_leaves_the_call_as_it_is() -> None:
+    story = Story().three()
+    story.ask(E.CLEAR_CALL, confirm=True)
+    assert story.state() is S.ENDING
+    story.note(E.NOT_ENDED, CALL)
+    assert story.state() is S.CONFERENCED
+    assert story.call.ended_by is None
+    story.note(E.NOT_ENDED, CALL)
+    assert story.state() is S.CONFERENCED
+    story.check()
+
+
+@pytest.mark.parametrize("why", ["refused", "gone"])
+def test_a_consultation_whose_seat_never_waits_ends_its_handoff_and_calls_nobody(why: str) -> None:
+    story = Story().talking()
+    assert story.ask(E.CONSULT, target=WITH_FALLBACK) == [
+        Hold(CALL, story.call.channel, "PJSIP/s1-00000001")
+    ]
+    if why == "refused":
+        story.note(E.NOT_HELD, "s1")
+    else:
+        story.exit("b1", "s1")
+        story.gone("s1")
+    assert story.handoff("h-CONSULT").outcome == "unreachable"
+    assert story.call.called() is None
+    assert not [act for act in story.acts if isinstance(act, DialThird)]
+    story.check()

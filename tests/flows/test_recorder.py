@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.domain.journal import Entry, Fact
-from bridge.flows.ports import StoreFull, StoreInvalid, StoreUnknown, Transaction
+from bridge.flows.ports import StoreError, StoreFull, StoreInvalid, StoreUnknown, Transaction
 from bridge.flows.recorder import MERGE, Recorder
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -23,17 +23,30 @@ class Disk:
         self.kept: list[str] = []
         self.rounds = 0
         self.error: Exception | None = None
+        self.full = False
+        self.away = False
 
     async def commit(self, work: Transaction) -> Sequence[Entry]:
         self.rounds += 1
         if self.error is not None:
             raise self.error
+        if self.full and not work.urgent:
+            raise StoreFull("disk full")
         self.kept += [fact.kind for fact in work.facts]
         return []
 
+    async def happened(self, entries: Sequence[Entry]) -> bool:
+        if self.away:
+            raise StoreError("the disk is away")
+        return any(entry.fact.kind in self.kept for entry in entries)
 
-def work(kind: str, urgent: bool = False) -> Transaction:
-    return Transaction([Fact(kind, AT)], urgent=urgent)
+
+def entry(kind: str) -> Entry:
+    return Entry("site", 1, Fact(kind, AT), "", "")
+
+
+def work(kind: str, urgent: bool = False, call: str | None = None) -> Transaction:
+    return Transaction([Fact(kind, AT, call=call)], urgent=urgent)
 
 
 @contextlib.asynccontextmanager
@@ -94,6 +107,62 @@ async def test_an_unknown_commit_is_never_called_failed_or_done() -> None:
         disk.error = StoreUnknown("EIO")
         with pytest.raises(StoreUnknown):
             await recorder.commit(work("asked"))
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_what_became_of_an_open_commit_is_found_out_before_anything_else_is_written(
+    there: bool,
+) -> None:
+    disk = Disk()
+    async with running(disk) as (recorder, told):
+        disk.error, disk.away = StoreUnknown("EIO", [entry("asked")]), True
+        waiting = recorder.submit(work("asked"))
+        async with asyncio.timeout(5):
+            while not told:
+                await asyncio.sleep(0.01)
+            recorder.record(work("seen"))
+            if there:
+                disk.kept.append("asked")
+            disk.error, disk.away = None, False
+            if there:
+                await waiting
+            else:
+                with pytest.raises(StoreError, match="has not happened"):
+                    await waiting
+            await recorder.drain(5)
+    assert disk.kept == (["asked", "seen"] if there else ["seen"])
+
+
+async def test_what_was_seen_and_is_not_there_after_an_open_commit_is_written_again() -> None:
+    disk = Disk()
+    async with running(disk) as (recorder, _):
+        disk.error = StoreUnknown("EIO", [entry("a")])
+        recorder.record(work("a"))
+        async with asyncio.timeout(5):
+            while not disk.rounds:
+                await asyncio.sleep(0.01)
+        disk.error = None
+        recorder.record(work("b"))
+        await recorder.drain(5)
+    assert disk.kept == ["a", "b"]
+
+
+async def test_on_a_full_disk_a_hang_up_takes_along_what_was_seen_of_its_call_before() -> None:
+    disk = Disk()
+    async with running(disk) as (recorder, told):
+        disk.full = True
+        recorder.record(work("seen", call="1"))
+        async with asyncio.timeout(5):
+            while not told:
+                await asyncio.sleep(0.01)
+        recorder.record(work("of another call", call="2"))
+        with pytest.raises(StoreError):
+            await recorder.commit(work("three-way", call="1"))
+        await recorder.commit(work("hang up", urgent=True, call="1"))
+        assert disk.kept == ["seen", "hang up"]
+        disk.full = False
+        await recorder.drain(5)
+    assert disk.kept == ["seen", "hang up", "of another call"]
 
 
 async def test_what_can_never_be_stored_does_not_stop_the_rest() -> None:

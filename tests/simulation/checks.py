@@ -1,0 +1,270 @@
+"""What must hold: at every step, at rest, and when everything is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bridge.domain.call import Book, Call, as_json, call_doc
+from bridge.domain.conversation import S
+from bridge.domain.journal import Entry, Fact
+from bridge.flows.ports import Table
+from bridge.flows.rows import replay
+from tests.simulation.daemon import Daemon
+from tests.simulation.store import Plain, Tables, plain
+from tests.simulation.switch import Chan
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+DURABLE = "202"
+
+
+class Checks:
+    """Watches one run and tells the world what is broken."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.shown: dict[int, Entry] = {}
+        """Everything that anybody was ever shown."""
+        self._last: dict[int, int] = {}
+
+    # At every step
+
+    def published(self, daemon: Daemon, entries: Sequence[Entry]) -> None:
+        """The desk is about to be shown these: they must be durable, in order, each once."""
+        journal = self.world.disk.synced.journal
+        for entry in entries:
+            self.world.trace(f"shown {entry.seq} {entry.fact.kind} {entry.fact.subject or ''}")
+            if entry.seq > len(journal) or journal[entry.seq - 1].hash != entry.hash:
+                self._fail(f"entry {entry.seq} {entry.fact.kind} is shown before it is synced")
+            last = self._last.get(daemon.life)
+            if last is not None and entry.seq != last + 1:
+                self._fail(f"entry {entry.seq} is shown after {last}: order or a hole")
+            self._last[daemon.life] = entry.seq
+            self.shown[entry.seq] = entry
+
+    def answered(self, key: str, code: str) -> None:
+        """A person was told that it is accepted: it must be durable."""
+        if code in ("200", "202") and key not in self.world.disk.synced.answers:
+            self._fail(f"request {key} was accepted and is not durable")
+
+    def life_over(self, daemon: Daemon) -> None:
+        """A daemon was killed."""
+        self._alarms(daemon)
+
+    def _alarms(self, daemon: Daemon) -> None:
+        for words in daemon.alarms:
+            if words.startswith("handler_failed"):
+                self._fail(f"an event's handler failed: {words}")
+
+    def _fail(self, words: str) -> None:
+        self.world.fail(words)
+
+    # Afterwards
+
+    def at_rest(self) -> None:
+        """All faults are healed and nobody does anything: the daemon knows what is true."""
+        daemon = self._daemon()
+        if daemon is None:
+            return
+        self._acts_once()
+        self._citizens()
+        self._truth(daemon)
+        self._agents(daemon)
+        self._durable(daemon)
+
+    def at_the_end(self) -> None:
+        """Every call is over: every call and handoff has its end."""
+        daemon = self._daemon()
+        if daemon is None:
+            return
+        self._acts_once()
+        self._citizens()
+        for call in daemon.view.book.calls.values():
+            if call.live or any(leg.live for leg in call.legs.values()):
+                self._fail(f"call {call.id} is over and shown as {call.state.value}")
+            for handoff in call.handoffs.values():
+                if handoff.outcome is None:
+                    self._fail(f"handoff {handoff.id} has no end: {handoff.state.value}")
+        if daemon.room.book.calls:
+            self._fail(f"calls stay in memory: {list(daemon.room.book.calls)}")
+        self._durable(daemon)
+        self._everything_told()
+
+    def _daemon(self) -> Daemon | None:
+        daemon = self.world.daemon
+        if daemon is None or not daemon.ready or not daemon.link.state.usable:
+            self._fail("the daemon has not come back")
+            return None
+        self._alarms(daemon)
+        return daemon
+
+    def _acts_once(self) -> None:
+        """No voice act twice: a handoff's third is called once, and once more by its fallback."""
+        dialled: dict[str, list[str]] = {}
+        for one in self.world.switch.dialled:
+            if one.handoff:
+                dialled.setdefault(one.handoff, []).append(one.leg)
+        journal = self.world.disk.synced.journal
+        fallbacks = {e.fact.subject for e in journal if e.fact.kind == "handoff.fallback"}
+        for handoff, legs in dialled.items():
+            if len(legs) > 1 + (handoff in fallbacks):
+                self._fail(f"handoff {handoff} was dialled {len(legs)} times: {legs}")
+        by_key: dict[object, set[str]] = {}
+        for entry in journal:
+            if entry.fact.kind == "handoff.requested":
+                at = (entry.fact.at, entry.fact.actor, entry.fact.call)
+                by_key.setdefault(at, set()).add(entry.fact.subject or "")
+        keys: dict[object, int] = {}
+        for entry in journal:
+            if entry.fact.kind == "call.service":
+                keys[entry.fact.data["key"]] = keys.get(entry.fact.data["key"], 0) + 1
+        for key, times in keys.items():
+            if times > 1:
+                self._fail(f"request {key} was carried out {times} times")
+
+    def _citizens(self) -> None:
+        """A citizen's call ends by the citizen, by a goodbye, by the desk's word, or Asterisk."""
+        for case, (by, cause) in self.world.switch.ends.items():
+            if by in ("citizen", "asterisk", "plan"):
+                continue
+            if by == "daemon" and case in self.world.people.clearing:
+                continue
+            self._fail(f"citizen {case} was dropped by {by} with cause {cause}")
+
+    # The switch's truth
+
+    def _truth(self, daemon: Daemon) -> None:
+        cases: dict[str, dict[str, Chan]] = {}
+        for chan in self.world.switch.channels.values():
+            if chan.case:
+                cases.setdefault(chan.case, {})[chan.unique] = chan
+        for case, there in cases.items():
+            call = daemon.room.book.calls.get(case)
+            if case not in there:
+                continue  # legs whose citizen has just gone
+            if call is None:
+                self._fail(f"call {case} is on the switch and not known")
+                continue
+            self._call(call, there)
+        for call in daemon.room.book.calls.values():
+            if call.live and call.id not in cases:
+                self._fail(f"call {call.id} is gone and believed to be {call.state.value}")
+
+    def _call(self, call: Call, there: dict[str, Chan]) -> None:
+        for leg in call.legs.values():
+            if leg.live and leg.id not in there:
+                self._fail(f"leg {leg.id} ({leg.name}) of {call.id} is gone and believed alive")
+        for unique, chan in there.items():
+            leg_ = call.legs.get(unique)
+            if leg_ is None or not leg_.live:
+                self._fail(f"leg {unique} ({chan.name}) of {call.id} lives and is not known")
+                continue
+            bridge = chan.bridge.id if chan.bridge else None
+            if leg_.bridge != bridge:
+                self._fail(f"leg {unique} is in {bridge}, believed in {leg_.bridge}")
+        citizen = there[call.id]
+        others = len(citizen.bridge.members) - 1 if citizen.bridge else 0
+        state = call.state
+        if others >= 2:
+            fits = state is S.CONFERENCED
+        elif others == 1:
+            fits = state in (S.TALKING, S.ALTERNATED)
+        else:
+            fits = state in _ALONE.get(citizen.context, set(S)) and state not in _WITH_OTHERS
+        if not fits:
+            self._fail(
+                f"call {call.id}: {others} others in {citizen.context}, believed {state.value}"
+            )
+
+    def _agents(self, daemon: Daemon) -> None:
+        members = self.world.switch.members
+        for seat in daemon.room.book.seats.values():
+            member = members.get(seat.id)
+            if seat.state == "loggedOff":
+                if member is not None:
+                    self._fail(f"seat {seat.id} is logged off and in the queue")
+                continue
+            if not seat.agent:
+                continue
+            if member is None:
+                self._fail(f"seat {seat.id} is {seat.state} and not in the queue")
+            elif seat.state in _PAUSED and member.paused is not _PAUSED[seat.state]:
+                self._fail(f"seat {seat.id} is {seat.state}, in the queue paused={member.paused}")
+
+    # Store, memory and screen tell the same
+
+    def _durable(self, daemon: Daemon) -> None:
+        disk = self.world.disk
+        if disk.log and not daemon.store.busy:
+            self._fail(f"{len(disk.log)} writes wait for a sync at rest")
+        if daemon.recorder.waiting > 1 or daemon.recorder.trouble:
+            self._fail(f"{daemon.recorder.waiting} wait: {daemon.recorder.trouble}")
+        for seq, entry in self.shown.items():
+            if seq > len(disk.synced.journal) or disk.synced.journal[seq - 1].hash != entry.hash:
+                self._fail(f"entry {seq} {entry.fact.kind} was shown and is lost")
+        self._books(daemon, disk.synced)
+
+    def _books(self, daemon: Daemon, tables: Tables) -> None:
+        replayed = {(row.table, row.id): plain(row) for row in replay(_facts(tables))}
+        for key, row in replayed.items():
+            stored = tables.rows.get(key)
+            if stored is None:
+                self._fail(f"{key} follows from the journal and has no row")
+            elif (stored.state, stored.doc) != (row[2], row[3]):
+                what = _difference(stored.doc, row[3])
+                self._fail(f"row {key} is not what the journal says: {what}")
+        for name, book in (("believed", daemon.room.book), ("shown", daemon.view.book)):
+            self._book(name, book, replayed)
+
+    def _book(self, name: str, book: Book, replayed: Mapping[tuple[Table, str], Plain]) -> None:
+        for call in book.calls.values():
+            doc = call_doc(call)
+            doc["legs"] = [leg.id for leg in call.legs.values()]
+            doc["handoffs"] = [handoff.id for handoff in call.handoffs.values()]
+            row = replayed.get(("call", call.id))
+            if row is None:
+                self._fail(f"call {call.id} is {name} and not in the journal")
+            elif row[3] != doc:
+                self._fail(f"call {call.id} {name} differs: {_difference(doc, row[3])}")
+            for handoff in call.handoffs.values():
+                found = replayed.get(("handoff", handoff.id))
+                if found is None or found[3] != as_json(handoff):
+                    self._fail(f"handoff {handoff.id} {name} as {handoff.state}, not so stored")
+        for seat in book.seats.values():
+            row = replayed.get(("seat", seat.id))
+            if row is None or row[3] != as_json(seat):
+                self._fail(f"seat {seat.id} {name} as {seat.state} and not so in the journal")
+
+    def _everything_told(self) -> None:
+        """Whoever called is in the journal with an end."""
+        tables = self.world.disk.synced
+        ends = {e.fact.call for e in tables.journal if e.fact.kind == "call.cleared"}
+        for case in self.world.arrived:
+            if case in self.world.switch.ends and case not in ends:
+                self._fail(f"citizen {case} called and the journal tells no end")
+
+
+_WITH_OTHERS = {S.TALKING, S.CONFERENCED}
+_ALONE = {
+    "police110": {S.QUEUED, S.ALERTING},
+    "citizen-queue": {S.QUEUED, S.ALERTING, S.PARTED},
+    "citizen-alone": {S.QUEUED, S.ALERTING},
+    "citizen-held": {S.HELD, S.CONSULTING, S.ALERTING},
+    "citizen-waits": {S.WAITING, S.ALERTING},
+    "goodbye": {S.ENDING},
+}
+_PAUSED = {"ready": False, "notReady": True, "workingAfterCall": True}
+
+
+def _facts(tables: Tables) -> list[Fact]:
+    return [entry.fact for entry in tables.journal]
+
+
+def _difference(one: object, other: object) -> str:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one:
+            if one[key] != other.get(key):
+                return f"{key}: {one[key]!r} / {other.get(key)!r}"
+    return f"{one!r} / {other!r}"
