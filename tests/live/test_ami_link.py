@@ -13,6 +13,7 @@ import pytest
 
 from bridge.asterisk.errors import ActionNotSent, ActionRejected, OutcomeUnknown
 from bridge.asterisk.link_state import AmiSettings, LinkAlarm, LinkState
+from bridge.asterisk.snapshot import take_members
 from bridge.lab.switch import Switch
 from bridge.wire.ami import MAX_LINE, AmiInjectionError, Decoder, Message, encode_action
 from tests.asterisk.watched import Watched, running
@@ -130,7 +131,11 @@ async def test_lists_are_whole_and_queued_answers_are_answers(switch: Switch) ->
         await link.call("QueueAdd", member)
         status = await link.collect("QueueStatus", {"Queue": "q110"})
         assert [item.name for item in status] == ["QueueParams", "QueueMember"]
+        assert await take_members(link, "q110") == {"8001": False}
+        await link.call("QueuePause", {**member, "Paused": "true"})
+        assert await take_members(link, "q110") == {"8001": True}
         await link.call("QueueRemove", member)
+        assert await take_members(link, "q110") == {}
         bridges = await link.collect("BridgeList")
         for bridge in bridges:
             await link.collect("BridgeInfo", {"BridgeUniqueid": bridge.get("BridgeUniqueid")})
