@@ -17,14 +17,14 @@ from bridge.documents.typeface import DEFAULT_FONT, Typeface
 from bridge.documents.values import Sheet, kind_of
 from bridge.documents.words import html, text
 from bridge.domain.delivery import OrderSheet
-from bridge.domain.paper import CallbackSheet, NoticeSheet, Paper, ReceiptSheet
+from bridge.domain.paper import CallbackSheet, NoticeSheet, Paper, PaperError, ReceiptSheet
 
 MAX_WAITING: Final = 2_000
 """Papers asked for and not yet made; 200 orders at once are a tenth of it."""
 _MOMENT: Final = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 
-class DocumentsBusy(Exception):
+class DocumentsBusy(PaperError):
     """More papers are waiting than `MAX_WAITING`; ask again."""
 
 

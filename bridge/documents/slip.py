@@ -16,6 +16,7 @@ import segno
 
 from bridge.documents.form import Tick
 from bridge.documents.metric import Box, box_mm, px, py
+from bridge.domain.paper import PaperError
 
 Side = Literal["L", "R"]
 
@@ -32,7 +33,7 @@ _PAYLOAD: Final = re.compile(r"B110/([0-9]{1,2})/([A-Za-z0-9._:-]{1,40})/([0-9]{
 LAYOUT: Final = 1
 
 
-class SlipError(ValueError):
+class SlipError(PaperError):
     """The order number or code cannot be printed as a symbol."""
 
 

@@ -19,6 +19,10 @@ class PaperKind(StrEnum):
     RECEIPT = "receipt"
 
 
+class PaperError(ValueError):
+    """A paper cannot be made; the text says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSheet:
     """Supervision notice 督办通知单: an order whose limit has passed (LU-22).

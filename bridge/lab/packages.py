@@ -56,6 +56,7 @@ def _apt_get(*arguments: str) -> None:
     """Runs apt-get without questions; raises SetupError with its last lines when it fails."""
     command = ["apt-get", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3", *arguments]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    environment |= {"SYSTEMD_OFFLINE": "1"}  # no service of a package is started by us
     try:
         done = subprocess.run(
             command,

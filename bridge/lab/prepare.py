@@ -23,10 +23,14 @@ PAPER_FILES: Final = {"/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc": "fonts-wqy
 FAX_PROGRAMS: Final = {f"/usr/lib/{platform.machine()}-linux-gnu/libspandsp.so.2": "libspandsp2"}
 """The far fax machine and the modem of the tests that run without real time."""
 
+MAIL_PROGRAMS: Final = {"dovecot": "dovecot-imapd"}
+"""Plays the mailbox that units answer to; started by the tests, without any right."""
+
 
 def prepare() -> AsteriskRoot:
     """Install what is missing, showing progress. Raises SetupError naming the mend."""
-    ensure_programs(PROGRAMS | UNIT_PROGRAMS | PAPER_FILES | missing_programs())
+    tests = UNIT_PROGRAMS | FAX_PROGRAMS | MAIL_PROGRAMS
+    ensure_programs(PROGRAMS | PAPER_FILES | tests | missing_programs())
     root = ensure_root()
     trouble = host_name_trouble(socket.gethostname())
     if trouble is not None:
