@@ -14,24 +14,39 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from bridge.domain.acts import Target
 from bridge.domain.call import Role
+from bridge.settings_parts import (
+    CREDENTIALS_VARIABLE,
+    Host,
+    Line,
+    Number,
+    Part,
+    Port,
+    SecretFile,
+    SettingsError,
+    Short,
+    read_secret,
+    secret_path,
+)
+from bridge.settings_wires import Documents, Mail, Platforms
+
+__all__ = [
+    "CREDENTIALS_VARIABLE",
+    "DEFAULT_CONFIG",
+    "Settings",
+    "SettingsError",
+    "expand",
+]
 
 DEFAULT_CONFIG: Final = Path("/etc/bridge110/bridge.toml")
-CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
-"""Set by systemd for a service with LoadCredential=."""
-MAX_SECRET_BYTES: Final = 512
 MAX_SEATS: Final = 1000
 
 DIAL_FORM: Final = re.compile(r"PJSIP/[0-9]{3,16}@[A-Za-z0-9_-]+|PJSIP/[A-Za-z0-9_-]+")
 """All that may ever reach Dial or Originate from a file (guard.md S3): one channel, no list."""
 _SEATS_FORM: Final = re.compile(r"([0-9]{3,16})(?:-([0-9]{3,16}))?")
-
-
-class SettingsError(Exception):
-    """The settings cannot be used. The text has a line for each fault: place, what, mend."""
 
 
 def _dial(text: str) -> str:
@@ -57,21 +72,10 @@ def _is_range(first: str, last: str) -> bool:
     return len(first) == len(last) and 0 <= int(last) - int(first) < MAX_SEATS
 
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Number = Annotated[str, Field(pattern=r"^[0-9]{3,16}$")]
 SeatRange = Annotated[str, AfterValidator(_seats)]
 Dial = Annotated[str, AfterValidator(_dial)]
-Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")]
-Line = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Short = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 SeatRole = Literal["110", "joint-action"]
 """Intake of 110 calls; dispatch of joint action (SB-08: a seat can hold both)."""
-
-
-class Part(BaseModel):
-    """Common to all sections: no key that we do not know, no change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class Site(Part):
@@ -90,46 +94,18 @@ class Ami(Part):
     host: Host
     port: Port
     username: Line
-    secret_file: str = Field(min_length=1, max_length=4096)
-    """A name: the credential of that name; an absolute path: that file."""
+    secret_file: SecretFile
     tls: bool
     ca_file: Path | None = Field(default=None, strict=False)
     server_hostname: Host | None = None
 
     def secret_path(self, environment: Mapping[str, str] = os.environ) -> Path:
         """The file of the secret. Raises SettingsError where no credentials were given."""
-        path = Path(self.secret_file)
-        if path.is_absolute():
-            return path
-        directory = environment.get(CREDENTIALS_VARIABLE, "")
-        if not directory:
-            raise SettingsError(
-                f"ami.secret_file = {self.secret_file!r}: 没有 ${CREDENTIALS_VARIABLE},"
-                f"请由 systemd 启动或改为绝对路径 / ${CREDENTIALS_VARIABLE} is not set: "
-                "start it by systemd (LoadCredential=) or name a file with its full path"
-            )
-        return Path(directory) / path
+        return secret_path("ami.secret_file", self.secret_file, environment)
 
     def secret(self, environment: Mapping[str, str] = os.environ) -> str:
-        """The secret: first line of its file. Raises SettingsError naming the file and mend."""
-        path = self.secret_path(environment)
-        try:
-            with path.open("rb") as file:
-                if os.fstat(file.fileno()).st_mode & 0o007:
-                    raise SettingsError(
-                        f"{path}: 其他用户可以访问口令文件,请执行 chmod o-rwx / others may read "
-                        f"the secret; run chmod o-rwx {path}"
-                    )
-                text = file.read(MAX_SECRET_BYTES + 1).decode("ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{path}: 无法读取 AMI 口令 / cannot read the AMI secret: {error}"
-            ) from error
-        if not 1 <= len(text) <= MAX_SECRET_BYTES or not text.isprintable():
-            raise SettingsError(
-                f"{path}: 应为一行可见 ASCII 字符 / one line of printable ASCII is expected"
-            )
-        return text
+        """The secret. Raises SettingsError naming the file and mend."""
+        return read_secret("ami.secret_file", self.secret_file, environment)
 
 
 class Listener(Part):
@@ -200,6 +176,9 @@ class Settings(Part):
     seats: Seats
     desks: Mapping[Number, Desk]
     units: Mapping[Number, Desk] = {}
+    documents: Documents = Documents()
+    mail: Mail | None = None
+    platforms: Platforms = Field(default={})
 
     def targets(self) -> dict[str, Target]:
         """Everybody who can be called into a case, by the number that stands for them."""

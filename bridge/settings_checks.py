@@ -36,6 +36,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
             "缺少 12345,请加上 [desks.12345]",
             "desk 12345 is missing; add [desks.12345] with title, dial, accept, ring_timeout_s",
         )
+    yield from _wires(settings)
     for group, parties in (("desks", settings.desks), ("units", settings.units)):
         yield from _parties(settings, group, parties)
 
@@ -167,6 +168,46 @@ def _seats(settings: Settings) -> Iterator[Fault]:
                     path,
                     f"没有坐席 {seat},请加入 seats.ids 或更正",
                     f"there is no seat {seat}; add it to seats.ids or correct it",
+                )
+
+
+def _wires(settings: Settings) -> Iterator[Fault]:
+    """Mail and platforms: no password in clear, no link to a desk that is not there."""
+    mail = settings.mail
+    if mail is not None:
+        if (mail.username is None) is not (mail.secret_file is None):
+            yield Fault(
+                ("mail",),
+                "username 与 secret_file 须同时填写或同时省略",
+                "username and secret_file belong together; give both or neither",
+            )
+        accounts: list[tuple[KeyPath, str, str]] = []
+        if mail.username is not None:
+            accounts.append((("mail",), mail.host, mail.encryption))
+        if mail.replies is not None:
+            replies = mail.replies
+            accounts.append((("mail", "replies"), replies.host, replies.encryption))
+        for path, host, encryption in accounts:
+            if encryption == "none" and not is_loopback(host):
+                yield Fault(
+                    (*path, "encryption"),
+                    f"口令会明文传到 {host},请用 tls 或 starttls",
+                    "the password would cross the network in clear; set tls or starttls",
+                )
+    for ident, platform in settings.platforms.items():
+        if ident not in settings.desks:
+            yield Fault(
+                ("platforms", ident),
+                f"没有 [desks.{ident}],请加上或更正",
+                f"there is no [desks.{ident}]; a platform belongs to a desk that can be called",
+            )
+        for index, alias in enumerate(platform.aliases):
+            taken = alias.number in settings.desks or alias.number in settings.seats.all
+            if taken or alias.number in settings.site.numbers:
+                yield Fault(
+                    ("platforms", ident, "aliases", index, "number"),
+                    f"号码 {alias.number} 已另有用途",
+                    f"number {alias.number} is a desk's, a seat's or our own; remove it",
                 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_every_commented_key_is_a_good_one() -> None:
     lines = [
         line[2:]
         if line.startswith(("# [", "# "))
-        and (" = " in line or line.startswith("# [u"))
+        and (" = " in line or re.fullmatch(r"# \[[a-z0-9.]+\]", line))
         and line[2:3] in "[abcdefghijklmnopqrstuvwxyz"
         and "," not in line.split(" = ")[0]
         else line
@@ -56,6 +57,10 @@ def test_every_commented_key_is_a_good_one() -> None:
     assert found.targets()["12345"].fallback == "PJSIP/12345@trunk"
     assert found.targets()["6001"].role is Role.UNIT
     assert found.targets()["6001"].name == "unit-6001"
+    assert found.mail is not None
+    assert found.mail.replies is not None
+    assert found.platforms["12345"].aliases[0].number == "12319"
+    assert found.documents.font is not None
 
 
 # old text of the shipped file, what stands there instead, a word of the message

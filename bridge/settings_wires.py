@@ -1,0 +1,78 @@
+"""Settings of papers, mail and the links to other platforms. All of them may be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bridge.settings_parts import Host, Line, Number, Part, Port, SecretFile, Short
+
+Encryption = Literal["tls", "starttls", "none"]
+Address = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?$"),
+]
+Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:_-]+(?:/[A-Za-z0-9._~/-]*)?$")]
+
+
+class Documents(Part):
+    """Papers: a locality's own templates and typeface."""
+
+    templates: Path | None = Field(default=None, strict=False)
+    font: Path | None = Field(default=None, strict=False)
+
+
+class Mailbox(Part):
+    """Where units' replies arrive (IMAP)."""
+
+    host: Host
+    port: Port
+    encryption: Encryption
+    username: Line
+    secret_file: SecretFile
+    folder: Line = "INBOX"
+    poll_s: int = Field(ge=5, le=3600)
+
+
+class Mail(Part):
+    """The site's own mail server (SMTP)."""
+
+    host: Host
+    port: Port
+    encryption: Encryption
+    sender: Address
+    link_key_file: SecretFile
+    """Signs links and Message-IDs; at least 32 characters."""
+    username: Line | None = None
+    secret_file: SecretFile | None = None
+    ca_file: Path | None = Field(default=None, strict=False)
+    replies: Mailbox | None = None
+
+
+class Alias(Part):
+    """An old hotline number that is now this desk's (LY-13)."""
+
+    number: Number
+    since: date
+    until: date | None = None
+
+
+class Platform(Part):
+    """The data link to another desk's platform; its key in the file is the desk's (LY-02)."""
+
+    url: Url
+    """Where we send; the peer names us in the last part of the path."""
+    key_file: SecretFile
+    """Signs what we send; also accepted from the peer. At least 32 characters."""
+    next_key_file: SecretFile | None = None
+    """While the key is changed: accepted too."""
+    ca_file: Path | None = Field(default=None, strict=False)
+    areas: tuple[Short, ...] = Field(default=(), strict=False)
+    aliases: tuple[Alias, ...] = Field(default=(), strict=False)
+
+
+Platforms = Mapping[Number, Platform]
