@@ -40,7 +40,7 @@ def test_an_unticked_box_goes_to_a_person(channel: ChannelKind) -> None:
     assert judge(ticked, WATER, attempt(channel, A.SENT)) is Verdict.LOOK
 
 
-@pytest.mark.parametrize("channel", set(ChannelKind) - {M, F})
+@pytest.mark.parametrize("channel", sorted(set(ChannelKind) - {M, F}))
 def test_a_code_without_a_known_unit_goes_to_a_person(channel: ChannelKind) -> None:
     sent = attempt(channel, A.SENT)
     assert judge(told(channel, code=CODE, attempt="o.1"), None, sent) is Verdict.LOOK
