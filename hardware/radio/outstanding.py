@@ -155,9 +155,9 @@ class Outstanding:
         """Whether the part went out was not seen."""
         return self._move(key, number, Stage.UNKNOWN, None, detail)
 
-    def sent(self, key: str, number: int) -> list[Delivery]:
-        """The network took the part (devices that say so directly)."""
-        return self._move(key, number, Stage.SENT)
+    def delivered(self, key: str, number: int) -> list[Delivery]:
+        """The addressed set has the part (networks that say so directly)."""
+        return self._move(key, number, Stage.DELIVERED)
 
     def progress(self, instance: int, ok: bool) -> list[Delivery]:
         """The device told of the oldest accepted part of `instance`: bound by instance and order,
