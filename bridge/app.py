@@ -57,6 +57,8 @@ CEL_CURSOR = "cel"
 RECKONED_CURSOR = "reconcile"
 START_CURSOR = "asterisk_started_at"
 DRAIN_S = 5.0
+DESK_S = 1.5
+"""For answers under way when we are told to stop."""
 CASES_REMEMBERED_DAYS = 30
 
 
@@ -99,7 +101,7 @@ class Daemon:
                 group.create_task(self.watch.run(), name="watch"),
                 group.create_task(self.watch.beat(), name="heartbeat"),
                 group.create_task(self.fastagi.run(self.stop), name="fastagi"),
-                group.create_task(self.desk.run(self.stop), name="desk"),
+                desk := group.create_task(self.desk.run(self.stop), name="desk"),
                 group.create_task(self._wrap_ups(), name="wrap-up"),
                 group.create_task(self._reckon(), name="reconcile"),
                 group.create_task(self._watchdog(), name="watchdog"),
@@ -108,6 +110,7 @@ class Daemon:
             gc.freeze()
             await self.stop.wait()
             sd_notify.notify(sd_notify.STOPPING)
+            await asyncio.wait([desk], timeout=DESK_S)
             with contextlib.suppress(TimeoutError):
                 await self.recorder.drain(DRAIN_S)
             for task in running:

@@ -23,6 +23,8 @@ CONNECTIONS = 1_000
 """At a time; more are answered 503."""
 KEEP_ALIVE_SECONDS = 75
 STOP_SECONDS = 3
+LAST_SECONDS = 0.5
+"""For the request of a connection that was accepted in the last moment."""
 USER_TIMEOUT_MS = 20_000
 """TCP_USER_TIMEOUT: a peer that acknowledges nothing for so long is gone (guard rule 11)."""
 BACKLOG = 512
@@ -47,6 +49,7 @@ class _Bounded(HttpToolsProtocol):
 
     _head = 0
     _deadline: asyncio.TimerHandle | None = None
+    _last = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -65,6 +68,18 @@ class _Bounded(HttpToolsProtocol):
         if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
             raise _HeadTooLarge  # the parser turns it into its own error: 400 and close
         super().on_headers_complete()
+        if self._last and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server stops. Who has just come in and not asked yet is still answered: a connection
+        that systemd would have kept for our successor must not be closed without a word."""
+        if self.cycle is None and self._deadline is not None:
+            self._last = True
+            self._deadline.cancel()
+            self._deadline = self.loop.call_later(LAST_SECONDS, self._too_late)
+        else:
+            super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         self._head = len(data) + (self._head if self._deadline is not None else 0)
