@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEADER_SECONDS = 10.0
+HEADER_SECONDS = 5.0
 """The head of a request is here by then, or the connection is closed."""
 MAX_HEAD = 16 * 1024
 """Bytes of a request's head: address and headers."""
@@ -21,6 +22,10 @@ MAX_MESSAGE = 64 * 1024
 """Bytes of a WebSocket message of a client."""
 CONNECTIONS = 1_000
 """At a time; more are answered 503."""
+PER_ADDRESS = 600
+"""Of one address, so that none can have them all; a proxy of ours brings every seat by one."""
+TAKE_SECONDS = 5.0
+"""Who takes nothing of an answer for so long, with 64 KB waiting, is dropped."""
 KEEP_ALIVE_SECONDS = 75
 STOP_SECONDS = 3
 LAST_SECONDS = 0.5
@@ -45,19 +50,57 @@ class _HeadTooLarge(Exception):
 
 
 class _Bounded(HttpToolsProtocol):
-    """uvicorn's protocol with a size and a deadline for the head of a request."""
+    """uvicorn's protocol with a size and a deadline for the head of a request, a deadline for who
+    takes its answer, and a bound for each address (guard S6)."""
 
+    _open: ClassVar[Counter[str]] = Counter()
     _head = 0
     _deadline: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
     _last = False
+    _counted = False
+    _address = ""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._expect_head()
+        self._address = self.client[0] if self.client else ""
+        self._open[self._address] += 1
+        self._counted = True
+        if self._open[self._address] > PER_ADDRESS:
+            transport.abort()
+        else:
+            self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_here()
+        self._leave()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._leave()  # the WebSocket has bounds of its own (desk/cti.py)
+        super().handle_websocket_upgrade()
+
+    def _leave(self) -> None:
+        self._head_is_here()
+        self._it_takes()
+        if self._counted:
+            self._counted = False
+            self._open[self._address] -= 1
+            if self._open[self._address] <= 0:
+                del self._open[self._address]
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._it_takes()
+        self._taking = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._it_takes()
+
+    def _it_takes(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
