@@ -164,6 +164,21 @@ class Desk(Part):
     ring_timeout_s: int = Field(ge=5, le=120)
 
 
+class OrderSettings(Part):
+    """Orders to units. `units_file` has the directory of units (bridge/units_file.py)."""
+
+    units_file: Path = Field(strict=False)
+    centre: Line
+    centre_number: Number
+    spoken: Path = Field(strict=False)
+    """Where spoken orders are kept; Asterisk must be able to read there."""
+    phone_lines: int = Field(ge=1, le=200)
+    check_hours: int = Field(ge=1, le=168)
+    link_base: str | None = Field(default=None, pattern=r"^https?://[A-Za-z0-9.:_-]+$")
+    copy_to: Short | None = None
+    green_trunk: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,32}$")
+
+
 class Settings(Part):
     """Everything that a site decides."""
 
@@ -179,6 +194,8 @@ class Settings(Part):
     documents: Documents = Documents()
     mail: Mail | None = None
     platforms: Platforms = Field(default={})
+    orders: OrderSettings | None = None
+    """May be left out: a desk that gives no orders."""
 
     def targets(self) -> dict[str, Target]:
         """Everybody who can be called into a case, by the number that stands for them."""

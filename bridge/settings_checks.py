@@ -52,6 +52,9 @@ def missing_paths(settings: Settings) -> Iterator[Fault]:
         ("asterisk", "cel_file"): asterisk.cel_file.parent,
         ("asterisk", "sounds"): asterisk.sounds,
     }
+    if settings.orders is not None:
+        directories["orders", "units_file"] = settings.orders.units_file.parent
+        directories["orders", "spoken"] = settings.orders.spoken.parent
     for path, place in directories.items():
         if not place.is_absolute():
             yield Fault(path, f"{place} 不是绝对路径", f"{place} is no absolute path; begin with /")

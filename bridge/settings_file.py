@@ -6,13 +6,15 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from bridge.settings import Settings, SettingsError
 from bridge.settings_checks import Fault, faults, missing_paths
 from bridge.toml_lines import KeyPath, key_lines, line_of
+
+M = TypeVar("M", bound=BaseModel)
 
 MAX_BYTES: Final = 1024 * 1024
 
@@ -36,18 +38,22 @@ def load(path: Path, *, look_at_disk: bool = True) -> Settings:
 
 def parse(data: bytes, name: str, *, look_at_disk: bool = False) -> Settings:
     """The settings in the bytes of a file called `name`. Raises as `load`."""
-    document, lines = _document(data, name)
-    try:
-        settings = Settings.model_validate(document)
-    except ValidationError as error:
-        found = _complaints(error)
-        raise _refusal(name, lines, found) from error
+    settings, lines = read_model(Settings, data, name)
     found = list(faults(settings))
     if look_at_disk:
         found += missing_paths(settings)
     if found:
-        raise _refusal(name, lines, found)
+        raise refusal(name, lines, found)
     return settings
+
+
+def read_model(model: type[M], data: bytes, name: str) -> tuple[M, dict[KeyPath, int]]:
+    """A TOML file as that model, and the line of each key. Raises as `load`."""
+    document, lines = _document(data, name)
+    try:
+        return model.model_validate(document), lines
+    except ValidationError as error:
+        raise refusal(name, lines, _complaints(error, model)) from error
 
 
 def _document(data: bytes, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
@@ -79,7 +85,8 @@ def _toml_line(error: tomllib.TOMLDecodeError, text: str) -> int:
     return text.rstrip("\n").count("\n") + 1
 
 
-def _refusal(name: str, lines: Mapping[KeyPath, int], found: Sequence[Fault]) -> SettingsError:
+def refusal(name: str, lines: Mapping[KeyPath, int], found: Sequence[Fault]) -> SettingsError:
+    """All faults of a file, each with its line and mend."""
     shown = sorted(
         ((line_of(lines, fault.path), _dotted(fault), fault) for fault in found),
         key=lambda item: item[:2],
@@ -93,20 +100,22 @@ def _dotted(fault: Fault) -> str:
     return ".".join(str(part) for part in fault.path) or "(file)"
 
 
-def _complaints(error: ValidationError) -> list[Fault]:
+def _complaints(error: ValidationError, root: type[BaseModel]) -> list[Fault]:
     """All of pydantic's, but that a key is missing which only has a slip of the pen in its name."""
     errors = error.errors(include_url=False, include_input=False)
     unknown = [one["loc"] for one in errors if one["type"] == "extra_forbidden"]
-    meant = {(*loc[:-1], _nearest(loc)) for loc in unknown}
-    return [_fault(one) for one in errors if one["type"] != "missing" or one["loc"] not in meant]
+    meant = {(*loc[:-1], _nearest(loc, root)) for loc in unknown}
+    return [
+        _fault(one, root) for one in errors if one["type"] != "missing" or one["loc"] not in meant
+    ]
 
 
-def _fault(error: Mapping[str, Any]) -> Fault:
+def _fault(error: Mapping[str, Any], root: type[BaseModel]) -> Fault:
     """One complaint of pydantic in the words of this project."""
     path = tuple(part for part in error["loc"] if part != "[key]")
     kind, context = str(error["type"]), error.get("ctx", {})
     if kind == "extra_forbidden":
-        near = _nearest(path)
+        near = _nearest(path, root)
         hint_zh = f",是不是 {near}?" if near else ",请删去"
         hint_en = f"; did you mean {near}?" if near else "; remove it"
         return Fault(path, f"未知的键{hint_zh}", f"unknown key{hint_en}")
@@ -123,9 +132,9 @@ def _fault(error: Mapping[str, Any]) -> Fault:
     return Fault(path, "值无效", f"{error['msg']}; correct the value")
 
 
-def _nearest(path: KeyPath) -> str | None:
+def _nearest(path: KeyPath, root: type[BaseModel]) -> str | None:
     """The known key beside an unknown one that looks like it."""
-    model: Any = Settings
+    model: Any = root
     for part in path[:-1]:
         model = _inner(model, str(part))
     names = list(model.model_fields) if _is_model(model) else []

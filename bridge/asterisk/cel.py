@@ -63,6 +63,11 @@ class Row:
         """A member of the JSON beside bridge and hang-up events; empty if absent."""
         return _extra(self.extra, name)
 
+    @property
+    def hangup_cause(self) -> int:
+        """Q.850 cause of a HANGUP row; 0 where there is none."""
+        return number(_extra(self.extra, "hangupcause"))
+
 
 @dataclass(frozen=True, slots=True)
 class Position:

@@ -106,6 +106,12 @@ class SwitchService:
         self._link: AmiLink | None = None
         self._buffer: list[Message] | None = []
         self._lost_at: datetime | None = None
+        self.on_event: Callable[[Message], None] = lambda _: None
+        """Sees every event too, in its order: calls that are no leg of a case."""
+        self.on_row: Callable[[Row], None] = lambda _: None
+        """The same for rows of the log of the time when nobody watched."""
+        self.on_settled: Callable[[bool], None] = lambda _: None
+        """True: all that happened before now has been seen; False: the link is lost."""
         self.on_phone_hold: Callable[[str, bool], None] = lambda channel, on: None
 
     def attach(self, link: AmiLink) -> None:
@@ -130,6 +136,7 @@ class SwitchService:
         special = _SPECIAL.get(event.name)
         if special is not None:
             special(self, event)
+        self.on_event(event)
 
     async def _route(self, seen: Arrived) -> None:
         """Answer the plan's question, within its 0.4 s; silence means the plan's own way."""
@@ -192,6 +199,7 @@ class SwitchService:
         if self._lost_at is None:
             self._lost_at = self._now()
         self._buffer = []
+        self.on_settled(False)
 
     def up(self, restarted: bool) -> None:
         """Signed in again: what happened meanwhile, what is true now."""
@@ -233,6 +241,7 @@ class SwitchService:
         buffered, self._buffer = self._buffer or [], None
         for event in buffered:
             self._event(event)
+        self.on_settled(True)
         _log.info("snapshot.done", channels=len(channels), buffered=len(buffered))
         await self._members()
 
@@ -258,6 +267,7 @@ class SwitchService:
         legs: dict[str, str] = {}
         reader = CelReader(self._translator, legs.get)
         for row in rows:
+            self.on_row(row)
             if not self._is_new(row, legs):
                 continue
             for seen in reader.translate(row, learnt):

@@ -21,7 +21,7 @@ from bridge.domain.delivery import A, Cause, ChannelKind, Job, Progress
 from bridge.domain.due import Due
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact
-from bridge.domain.order import Order, OrderBook
+from bridge.domain.order import Attempt, Order, OrderBook
 from bridge.domain.order_ladder import alarm_of, nothing_known, on_time, progress, resume
 from bridge.domain.order_state import O
 from bridge.domain.order_work import Alarm, Centre, Effect, Look, Send, Withdraw, Work, job_of
@@ -210,6 +210,11 @@ class Orders:
         """Open orders that a unit was told of, oldest first."""
         known = (self.book.orders.get(ident) for ident in sorted(self.of_unit.get(unit, ())))
         return [order for order in known if order is not None and order.state is not O.DRAFT]
+
+    def attempt(self, ident: str) -> Attempt | None:
+        """The record of an attempt of an open order, or None."""
+        order = self.book.orders.get(ident.rpartition(".")[0])
+        return order.attempts.get(ident) if order is not None else None
 
     # What channels tell
 

@@ -137,6 +137,53 @@ class Switch(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCall:
+    """Our call to a duty phone. `dial` is one channel, `words` the sound to be said (a name or a
+    path without suffix), `seat` whom key 4 connects to, or empty; `number` is shown there."""
+
+    attempt: str
+    dial: str
+    words: str
+    seat: str
+    number: str
+    ring_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneSeen:
+    """Something happened on such a call. `what`: rang, answered, key, silent (nobody pressed a
+    key), ended. `cause` is Q.850; `number` the one that was dialled; `learnt`: only afterwards."""
+
+    attempt: str
+    what: Literal["rang", "answered", "key", "silent", "ended"]
+    at: datetime
+    key: str = ""
+    number: str = ""
+    cause: int = 0
+    learnt: bool = False
+
+
+class Phones(Protocol):
+    """Orders by telephone, carried out by the switch. All raise ActRefused or ActUnknown."""
+
+    async def call(self, call: OrderCall) -> None:
+        """Begin to ring. What happens is seen afterwards."""
+        ...
+
+    async def hang_up(self, attempt: str) -> None:
+        """End the call where it still is; nothing where it is not."""
+        ...
+
+    async def stored(self, attempt: str) -> None:
+        """What was pressed is durable: the plan may say so."""
+        ...
+
+    async def is_up(self, attempt: str) -> bool:
+        """Whether that call is there, once everything earlier has been seen."""
+        ...
+
+
 class Channel(Protocol):
     """One wire for orders. What becomes of a job is told through the `tell` it was made with."""
 

@@ -1,0 +1,188 @@
+"""Orders by telephone, carried out by AMI: our calls to duty phones (`dialplans/order.conf`).
+
+The channel's id is made of the attempt's, so a repeat of the same attempt is refused by Asterisk
+itself, and every event says whose it is. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from bridge.asterisk.cel import Row
+from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
+from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.translate import number
+from bridge.flows.ports import ActRefused, ActUnknown, OrderCall, PhoneSeen
+from bridge.wire.ami import HeaderValue, Message
+
+PREFIX = "ord-"
+ATTEMPT = re.compile(r"[A-Za-z0-9-]{1,48}\.[0-9]{1,4}\Z")
+_SOUND = re.compile(r"[A-Za-z0-9_./-]{1,200}\Z")
+_DIAL = re.compile(r"PJSIP/(?:[0-9+]{3,20}@)?[A-Za-z0-9_-]{1,64}\Z")
+SETTLED_SECONDS = 30.0
+"""How long a question waits for the link and for what Asterisk's log tells of the time before."""
+FAILED_COMES_S = 0.3
+"""A failed Originate's channel is hung up, with its cause, within this after its answer."""
+
+_REASONS = {0: 38, 1: 19, 3: 19, 5: 17, 8: 34}
+"""OriginateResponse reasons (AST_CONTROL frames) as Q.850 causes."""
+
+
+class OrderCalls:
+    """Implements `flows.ports.Phones`. `see` takes what happened; set it before the link runs."""
+
+    def __init__(self, link: AmiLink, now: Callable[[], datetime]) -> None:
+        self.see: Callable[[PhoneSeen], None] = lambda _: None
+        self.spawn_later: Callable[[float, PhoneSeen], None] = lambda _seconds, _seen: None
+        self.settled = asyncio.Event()
+        """Set while the link is up and everything before has been seen."""
+        self._link = link
+        self._now = now
+
+    # ports.Phones
+
+    async def call(self, call: OrderCall) -> None:
+        """Originate. Raises ActRefused, ActUnknown."""
+        if not _DIAL.match(call.dial) or not _SOUND.match(call.words):
+            raise ActRefused("switch-refused", f"not to be dialled: {call.dial!r}")
+        number_dialled = re.sub(r"[^0-9]", "", call.dial.partition("@")[0])
+        variables = [
+            f"ATTEMPT={call.attempt}",
+            f"WORDS={call.words}",
+            f"NUMBER={number_dialled}",
+            f"SEAT={re.sub(r'[^0-9]', '', call.seat)}",
+        ]
+        shown = re.sub(r"[^0-9]", "", call.number)
+        await self._do(
+            "Originate",
+            {
+                "Channel": call.dial,
+                "ChannelId": PREFIX + call.attempt,
+                "Context": "order-call",
+                "Exten": "s",
+                "Priority": "1",
+                "Timeout": str(call.ring_s * 1000),
+                "CallerID": f"{shown} <{shown}>",
+                "Async": "true",
+                "Variable": variables,
+            },
+        )
+
+    async def hang_up(self, attempt: str) -> None:
+        """End the call where it still is. Raises ActRefused, ActUnknown."""
+        try:
+            await self._do("Hangup", {"Channel": PREFIX + attempt, "Cause": "16"})
+        except ActRefused as error:
+            if "No such channel" not in str(error):
+                raise
+
+    async def stored(self, attempt: str) -> None:
+        """Tell the plan that the key is durable. Raises ActRefused, ActUnknown."""
+        await self._do(
+            "Setvar",
+            {"Channel": PREFIX + attempt, "Variable": "SHARED(STORED)", "Value": "1"},
+        )
+
+    async def is_up(self, attempt: str) -> bool:
+        """Whether the call is there. Raises ActRefused, ActUnknown."""
+        try:
+            async with asyncio.timeout(SETTLED_SECONDS):
+                await self.settled.wait()
+        except TimeoutError as error:
+            raise ActUnknown("the link to Asterisk is down") from error
+        try:
+            await self._do("Getvar", {"Channel": PREFIX + attempt, "Variable": "CHANNEL(uniqueid)"})
+        except ActRefused as error:
+            if "No such channel" in str(error):
+                return False
+            raise
+        return True
+
+    async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
+        try:
+            await self._link.call(action, headers)
+        except ActionRejected as error:
+            raise ActRefused("switch-refused", str(error)) from error
+        except ActionNotSent as error:
+            raise ActRefused("switch-down", str(error)) from error
+        except ActionError as error:
+            raise ActUnknown(str(error)) from error
+
+    # What happens
+
+    def event(self, event: Message) -> None:
+        """One event of the link; those of other channels mean nothing here."""
+        attempt = _attempt_of(event.get("Uniqueid"))
+        if attempt is None:
+            return
+        at = _at(event, self._now)
+        match event.name:
+            case "Newstate" if event.get("ChannelState") == "5":
+                self.see(PhoneSeen(attempt=attempt, what="rang", at=at))
+            case "UserEvent":
+                self._user(event, attempt, at)
+            case "Hangup":
+                cause = number(event.get("Cause"))
+                self.see(PhoneSeen(attempt=attempt, what="ended", at=at, cause=cause))
+            case "OriginateResponse" if event.get("Response") != "Success":
+                cause = _REASONS.get(number(event.get("Reason")), 38)
+                ended = PhoneSeen(attempt=attempt, what="ended", at=at, cause=cause)
+                self.spawn_later(FAILED_COMES_S, ended)
+
+    def _user(self, event: Message, attempt: str, at: datetime) -> None:
+        if event.get("Attempt") != attempt:
+            return
+        kind = event.get("UserEvent")
+        if kind == "OrderAnswered":
+            self.see(PhoneSeen(attempt=attempt, what="answered", at=at))
+        elif kind == "OrderKey":
+            key, dialled = event.get("Key")[:1], event.get("Number")
+            self.see(
+                PhoneSeen(attempt=attempt, what="key", at=at, key=key, number=_digits(dialled))
+            )
+
+    def row(self, row: Row) -> None:
+        """One row of Asterisk's own log of the time when nobody watched."""
+        attempt = _attempt_of(row.unique)
+        if attempt is None:
+            return
+        if row.user == "ORDER":
+            named, key, dialled, *_ = [*row.words, "", "", ""]
+            if named == attempt:
+                self.see(
+                    PhoneSeen(
+                        attempt=attempt,
+                        what="key",
+                        at=row.at,
+                        key=key[:1],
+                        number=_digits(dialled),
+                        learnt=True,
+                    )
+                )
+        elif row.kind == "ANSWER":
+            self.see(PhoneSeen(attempt=attempt, what="answered", at=row.at, learnt=True))
+        elif row.kind == "HANGUP":
+            self.see(
+                PhoneSeen(
+                    attempt=attempt, what="ended", at=row.at, cause=row.hangup_cause, learnt=True
+                )
+            )
+
+
+def _attempt_of(unique: str) -> str | None:
+    attempt = unique.removeprefix(PREFIX)
+    return attempt if attempt != unique and ATTEMPT.match(attempt) else None
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"[^0-9]", "", text)[:20]
+
+
+def _at(event: Message, now: Callable[[], datetime]) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(event.get("Timestamp")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return now()
