@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 
 from bridge import sd_notify
+from bridge.app_orders import open_orders
 from bridge.asterisk.acceptance import PATH as ACCEPT
 from bridge.asterisk.acceptance import Acceptance, Words
 from bridge.asterisk.acts import Acts
@@ -30,6 +31,7 @@ from bridge.asterisk.fastagi import FastAgiServer
 from bridge.asterisk.link_state import AmiSettings, LinkAlarm, LinkState
 from bridge.asterisk.manager import AmiLink
 from bridge.asterisk.nonces import Nonces
+from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.service import CelCursor, SwitchService
 from bridge.asterisk.translate import Translator
 from bridge.asterisk.watch import Watch
@@ -106,6 +108,8 @@ class Daemon:
                 group.create_task(self._reckon(), name="reconcile"),
                 group.create_task(self._watchdog(), name="watchdog"),
             ]
+            if self.orders is not None:
+                running.append(group.create_task(self.orders.run(), name="orders"))
             gc.collect()
             gc.freeze()
             await self.stop.wait()
@@ -178,6 +182,16 @@ class Daemon:
         agi = settings.fastagi
         self.fastagi = FastAgiServer(self.nonces.authorize, host=agi.host, port=agi.port)
         self.fastagi.add_route(ACCEPT, Acceptance(self.nonces.take).handle)
+        self.orders = await open_orders(
+            settings,
+            self.store,
+            self.view,
+            self.recorder,
+            self.clock,
+            self.spawn,
+            self.service,
+            OrderCalls(self.link, self.clock.now),
+        )
         self.desk = Desk(
             settings,
             self.room,
@@ -186,6 +200,7 @@ class Daemon:
             self._store_health,
             self.clock,
             self.spawn,
+            orders=self.orders.parts if self.orders is not None else None,
         )
 
     async def _restore(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bridge.cli import case, db, dialplan, lab, token
+from bridge.cli import case, channel, db, dialplan, lab, order, token, unit
 from bridge.cli.check import check
 from bridge.cli.reconcile import reconcile
 from bridge.cli.run import run
@@ -24,5 +24,8 @@ app.command()(reconcile)
 app.add_typer(case.app, name="case")
 app.add_typer(db.app, name="db")
 app.add_typer(dialplan.app, name="dialplan")
+app.add_typer(order.app, name="order")
+app.add_typer(unit.app, name="unit")
+app.add_typer(channel.app, name="channel")
 app.add_typer(token.app, name="token")
 app.add_typer(lab.app, name="lab")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,14 +31,32 @@ def read_token(path: Path) -> str:
     return word
 
 
-def ask(url: str, path: str, token: str | None) -> dict[str, Any]:
-    """GET `path` of the daemon at `url`. Raises CommandError with the mend."""
+def ask(
+    url: str,
+    path: str,
+    token: str | None,
+    method: str = "GET",
+    body: Mapping[str, Any] | None = None,
+    timeout: float = ANSWER_S,
+) -> dict[str, Any]:
+    """Ask the daemon at `url`; any method but GET is a command with a key of its own.
+
+    Raises CommandError with the mend, for a refusal in the daemon's own words.
+    """
     if not url.startswith(("http://", "https://")):
         raise CommandError(f"{url!r}: 不是网址 / is no http address; give --url http://host:port")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(f"{url.rstrip('/')}{path}", headers=headers)  # noqa: S310
+    data: bytes | None = None
+    if method != "GET":
+        headers["Idempotency-Key"] = secrets.token_hex(16)
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        data = json.dumps(body, ensure_ascii=False).encode()
+    request = urllib.request.Request(  # noqa: S310  the scheme is looked at above
+        f"{url.rstrip('/')}{path}", data=data, headers=headers, method=method
+    )
     try:
-        with _DIRECT.open(request, timeout=ANSWER_S) as answer:
+        with _DIRECT.open(request, timeout=timeout) as answer:
             data = answer.read(MAX_BYTES + 1)
     except urllib.error.HTTPError as error:
         with error:
@@ -56,9 +76,28 @@ def ask(url: str, path: str, token: str | None) -> dict[str, Any]:
 
 
 def _refusal(url: str, path: str, error: urllib.error.HTTPError) -> str:
+    problem = _problem(error)
+    if problem and error.code != 401:
+        words = " / ".join(shown(problem.get(name)) for name in ("title", "detail"))
+        state = f" ({shown(problem['state'])})" if problem.get("state") else ""
+        places = "; ".join(
+            f"{shown(one.get('place'))}: {shown(one.get('words'))}"
+            for one in problem.get("errors", ())
+            if isinstance(one, dict)
+        )
+        return f"{shown(problem.get('code'))}: {words}{state}" + (f"; {places}" if places else "")
     if error.code in (401, 403):
         return (
             f"{url}{path}: 令牌无效或无权({error.code}),请用 --token-file / the token is not "
             "accepted; make one with bridge110 token new and name it with --token-file"
         )
     return f"{url}{path}: {error.code} {shown(error.reason)}"
+
+
+def _problem(error: urllib.error.HTTPError) -> dict[str, Any]:
+    """The problem document of a refusal; empty where it has none."""
+    try:
+        found = json.loads(error.read(MAX_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and "code" in found else {}

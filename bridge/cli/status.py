@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from bridge.cli.case_words import state_words
 from bridge.cli.daemon import ask, read_token
 from bridge.cli.output import AsJson, CommandError, Config, emit, settings_of, shown
+from bridge.cli.reach import TokenFile, Url
 from bridge.settings import DEFAULT_CONFIG
-
-Url = Annotated[
-    str | None,
-    typer.Option(envvar="BRIDGE110_URL", help="守护进程地址,缺省见配置 / the daemon"),
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(envvar="BRIDGE110_TOKEN_FILE", help="令牌文件 / file of the token"),
-]
 
 
 def status(

@@ -17,6 +17,7 @@ from bridge.desk.bodies import faults
 from bridge.desk.contract import asyncapi
 from bridge.desk.cti import Cti
 from bridge.desk.guard import Guard
+from bridge.desk.orders_rest import orders
 from bridge.desk.pages import pages
 from bridge.desk.parts import Parts
 from bridge.desk.problems import MEDIA_TYPE, Problem, document, status_of
@@ -42,7 +43,7 @@ def create_app(parts: Parts, *, hosts: Collection[str], origins: Collection[str]
         redirect_slashes=False,
     )
     app.state.parts = parts
-    for router in (reads(), agents(), services(), pages()):
+    for router in (reads(), agents(), services(), orders(), pages()):
         app.include_router(router)
     events = asyncapi()
 

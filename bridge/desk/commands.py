@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import structlog
 
@@ -59,6 +59,16 @@ class AgentAsk:
     reason: str = ""
 
 
+class Keyed(Protocol):
+    """A service that is no call's and no agent's: known by its key and what was asked."""
+
+    @property
+    def event(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What the client is answered."""
@@ -107,6 +117,16 @@ class Commands:
         """Carry out a service of an agent; it is done and durable when this returns."""
         answer = await self._once_for(grant, ask, lambda: self._agent(grant, ask))
         return Reply(answer.status, dict(answer.body))
+
+    async def once(
+        self, grant: Grant, asked: Keyed, work: Callable[[], Coroutine[Any, Any, Answer]]
+    ) -> Answer:
+        """Any other service, once for its key. Raises Refused or Problem, which are journaled."""
+        try:
+            return await self._once.do(asked.key, (grant.name, asked), work)
+        except (Refused, Problem) as error:
+            self.refused(grant, error, asked)
+            raise
 
     async def _once_for(
         self, grant: Grant, ask: Ask | AgentAsk, work: Callable[[], Coroutine[Any, Any, Answer]]
@@ -188,6 +208,7 @@ class Commands:
         who = grant.name if grant else None
         service = ask.service.value if isinstance(ask, Ask) else str(getattr(ask, "event", ask))
         about = ask.call if isinstance(ask, Ask) else getattr(ask, "seat", None)
+        about = about or getattr(ask, "about", None)
         _log.warning("desk.refused", code=error.code, actor=who, service=service, about=about)
         if grant is None:
             return

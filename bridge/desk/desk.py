@@ -13,6 +13,7 @@ import structlog
 
 from bridge.desk.app import create_app
 from bridge.desk.commands import Commands
+from bridge.desk.order_parts import OrderParts
 from bridge.desk.parts import Parts
 from bridge.desk.server import Server, inherited, listen
 from bridge.desk.tokens import Rates, Tokens
@@ -47,6 +48,7 @@ class Desk:
         clock: Clock,
         spawn: Spawn,
         listening: socket.socket | None = None,
+        orders: OrderParts | None = None,
     ) -> None:
         self._room = room
         self._view = view
@@ -76,6 +78,7 @@ class Desk:
             seats=settings.seats.all,
             targets=room.targets,
             health=self.health,
+            orders=orders,
         )
         http = settings.http
         self._server = Server(

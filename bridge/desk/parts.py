@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bridge.desk.commands import Commands
+from bridge.desk.order_parts import OrderParts
 from bridge.desk.tokens import Rates, Tokens
 from bridge.domain.acts import Target
 from bridge.domain.journal import Json
@@ -23,3 +24,5 @@ class Parts:
     seats: Collection[str]
     targets: Mapping[str, Target]
     health: Callable[[], dict[str, Json]]
+    orders: OrderParts | None = None
+    """None: this desk gives no orders."""

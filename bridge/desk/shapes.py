@@ -157,6 +157,165 @@ class AgentAccepted(BaseModel):
     seat: str
 
 
+class OrderAccepted(BaseModel):
+    """A service of an order, durable; what comes of it is told as events."""
+
+    order: str
+
+
+class OrderGiven(BaseModel):
+    """One order that was given; a draft that asks for confirmation has not been sent."""
+
+    order: str
+    unit: str
+    state: str
+    confirmation_asked: bool
+
+
+class OrdersAccepted(BaseModel):
+    """One order for each unit."""
+
+    orders: list[OrderGiven]
+
+
+class OrderLine(BaseModel):
+    """指令, in a list."""
+
+    order: str
+    case: str
+    unit: str
+    unit_name: str | None
+    state: str
+    kind: str
+    klass: str
+    words: str
+    place: str | None
+    category: str | None
+    drill: bool | None
+    green: bool | None
+    created_at: str
+    acknowledged_by: str | None
+    disputed: bool
+    confirmation_asked: bool
+
+
+class OrderList(BaseModel):
+    """Orders, newest first; of one case: in the order they were given."""
+
+    orders: list[OrderLine]
+
+
+class AttemptDoc(BaseModel):
+    """One try on one channel."""
+
+    id: str
+    channel: str
+    unit: str
+    addresses: list[str]
+    number: int
+    repeat: bool
+    state: str
+    cause: str | None
+    detail: str
+    retry_at: Time
+    stopping: bool
+    crossed: list[str]
+    times: dict[str, str]
+
+
+class ReportDoc(BaseModel):
+    """What the unit reported; when it happened and when we were told."""
+
+    id: str
+    says: str
+    at: str
+    told_at: str
+    by: str
+    unit: str
+    channel: str
+    words: str
+    incomplete: bool
+    promised_at: Time
+
+
+class ClockDoc(BaseModel):
+    """A limit that runs, and from what."""
+
+    name: str
+    limit_s: int
+    start: str
+    started_at: str
+    due: str
+    met_at: Time
+    missed_at: Time
+
+
+class OrderDoc(BaseModel):
+    """指令 with its attempts, reports and clocks, and the services possible now."""
+
+    id: str
+    case: str
+    unit: str
+    state: str
+    kind: str
+    klass: str
+    words: str
+    code: str | None = None
+    attempts: list[AttemptDoc]
+    reports: list[ReportDoc]
+    clocks: list[ClockDoc]
+    overdue: list[str]
+    missing: list[str]
+    possible: list[str]
+    disputed: bool
+
+
+class WireDoc(BaseModel):
+    """One wire of a unit and how it was when last looked at."""
+
+    channel: str
+    addresses: list[str]
+    checked_at: Time
+    works: bool | None
+    words: str
+
+
+class UnitDoc(BaseModel):
+    """联动单位."""
+
+    unit: str
+    name: str
+    tier: int | None
+    area: str
+    squads: list[str]
+    deputy: str | None
+    can_call_in: bool
+    open_orders: int
+    wires: list[WireDoc]
+
+
+class UnitList(BaseModel):
+    """The directory."""
+
+    units: list[UnitDoc]
+
+
+class ChannelDoc(BaseModel):
+    """One kind of wire."""
+
+    channel: str
+    there: bool
+    units: int
+    units_working: int
+    attempts_running: int
+
+
+class ChannelList(BaseModel):
+    """Every kind of wire."""
+
+    channels: list[ChannelDoc]
+
+
 class StoreDoc(BaseModel):
     """The durable memory: why it cannot write (or empty), what waits, what to look at."""
 

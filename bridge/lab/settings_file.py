@@ -14,6 +14,9 @@ AMI_FILE: Final = "ami-secret"
 """Holds the secret of the AMI account; mode 0600."""
 TOKENS_FILE: Final = "tokens.jsonl"
 STORE_FILE: Final = "bridge110.db"
+UNITS_FILE: Final = "units.toml"
+CALL_IN: Final = "7110"
+"""Where units call to report."""
 UNITS: Final = tuple(str(number) for number in range(6001, 6011))
 """The accounts that `LabSite` has."""
 
@@ -72,7 +75,34 @@ def lab_toml(
     }
     for unit in units:
         parts[f"units.{unit}"] = _party(f"联动单位 {unit}", f"PJSIP/{unit}", accept, 20)
+    parts["orders"] = {
+        "units_file": str(run_dir / UNITS_FILE),
+        "centre": "社会应急联动指挥中心",
+        "centre_number": CALL_IN,
+        "spoken": str(run_dir / "spoken"),
+        "phone_lines": 8,
+        "check_hours": 24,
+    }
     return "\n".join(_table(name, keys) for name, keys in parts.items())
+
+
+def lab_units(units: Sequence[str] = UNITS, pin: str = "") -> str:
+    """The directory of units of a laboratory: one a duty phone; the second is above the first.
+
+    `pin` is the hash of the PIN for reports by phone, the same for all.
+    """
+    made = []
+    for number, unit in enumerate(units):
+        keys: dict[str, Value] = {
+            "name": f"联动单位 {unit}",
+            "tier": 1 if number < len(units) - 1 else 3,
+            "duty_phone": [f"PJSIP/{unit}"],
+        }
+        keys |= {"report_pin": pin} if pin else {}
+        keys |= {"deputy": units[1]} if number == 0 and len(units) > 1 else {}
+        made.append(_table(f"units.{unit}", keys))
+        made.append(_table(f"units.{unit}.terminal", {"users": [f"unit-{unit}"]}))
+    return "\n".join(made)
 
 
 def _party(title: str, dial: str, accept: str, ring_timeout_s: int) -> Mapping[str, Value]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.ports import HOST, LabPorts
 from bridge.lab.progress import SetupError
-from bridge.lab.settings_file import AMI_FILE, TOKENS_FILE, lab_toml
+from bridge.lab.settings_file import AMI_FILE, TOKENS_FILE, UNITS_FILE, lab_toml, lab_units
 from bridge.lab.switch import Switch
 from bridge.tokens import TokenRecord, add_token, digest, new_token
 
@@ -152,8 +152,13 @@ class World:
         }
 
 
-def make_world(switch: Switch, *, accept: str = "press", wrap_up_s: int = 1) -> World:
-    """Settings, secrets and tokens beside a prepared switch. Starts nothing."""
+def make_world(
+    switch: Switch, *, accept: str = "press", wrap_up_s: int = 1, units: str | None = None
+) -> World:
+    """Settings, secrets and tokens beside a prepared switch. Starts nothing.
+
+    `units`: the text of another directory of units.
+    """
     run, ports = switch.run.path, switch.site.ports
     secret = run / AMI_FILE
     secret.write_text(switch.site.ami_secret + "\n")
@@ -168,6 +173,12 @@ def make_world(switch: Switch, *, accept: str = "press", wrap_up_s: int = 1) -> 
             sha256=digest(tokens[seat]),
         )
         add_token(run / TOKENS_FILE, record)
+    for unit in switch.site.units:
+        name = f"unit-{unit}"
+        tokens[name] = new_token()
+        add_token(run / TOKENS_FILE, TokenRecord(name=name, role="U", sha256=digest(tokens[name])))
+    directory = units if units is not None else lab_units(switch.site.units)
+    (run / UNITS_FILE).write_text(directory, encoding="utf-8")
     config = run / "bridge.toml"
     seats = [s for s in switch.site.seats if s != LEADER]
     config.write_text(

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from bridge.app_orders import Post
+from bridge.channels.terminal import TerminalChannel
 from bridge.desk.cti import SUBPROTOCOL
 from bridge.desk.desk import Desk
+from bridge.desk.order_parts import OrderParts
 from bridge.desk.server import listen
 from bridge.domain.acts import Target
 from bridge.domain.call import Role
+from bridge.domain.delivery import ChannelKind
 from bridge.domain.journal import Fact, Json
+from bridge.flows.calls import Spawn
 from bridge.flows.cases import CaseNumbers
+from bridge.flows.order_desk import OrderDesk
+from bridge.flows.order_inbox import Inbox
+from bridge.flows.orders import Orders, Site
 from bridge.flows.ports import Answer
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
+from bridge.flows.terminals import Terminals
+from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
 from bridge.settings import Settings
 from bridge.store import Options, SqliteStore, open_store
 from bridge.tokens import TokenRecord, add_token, digest, new_token
 from tests.desk.simulated_switch import SimulatedSwitch
+from tests.domain.order_story import BANK, HOUSING, WATER
+from tests.orders.order_kit import Wire
 
 SEATS = ("8001", "8002", "8003")
 ORIGIN = "http://desk.example"
@@ -63,6 +77,8 @@ class Kit:
     store: SqliteStore
     desk: Desk
     tokens: dict[str, str]
+    orders: OrderParts
+    wires: dict[ChannelKind, Wire]
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
@@ -231,6 +247,54 @@ def make_tokens(path: Path) -> dict[str, str]:
     return made
 
 
+def make_orders(
+    recorder: Recorder, store: SqliteStore, view: View, spawn: Spawn
+) -> tuple[OrderParts, dict[ChannelKind, Wire]]:
+    """Orders with a unit whose people sign in as U, a real terminal wire, and a telephone of the
+    test's own."""
+    water = replace(WATER, users=("U",))
+    orders = Orders(
+        recorder=recorder,
+        clock=Clock(),
+        memory=store.reader,
+        units={unit.id: unit for unit in (water, HOUSING, BANK)},
+        site=Site("指挥中心", "7110", ZoneInfo("Asia/Shanghai")),
+        spawn=spawn,
+        alarm=view.alarm,
+    )
+    inbox = Inbox(orders)
+    terminals = Terminals()
+    terminal = TerminalChannel(
+        terminals,
+        Post(orders, inbox),
+        attempt_of=orders.attempt,
+        user_unit={"U": "water"}.get,
+        alarm=view.alarm,
+        now=Clock.now,
+        spawn=spawn,
+    )
+    phone = Wire(ChannelKind.PHONE)
+    orders.use(terminal)
+    orders.use(phone)
+
+    async def case_of(case: str) -> Mapping[str, Json] | None:
+        line = await store.reader.case(case)
+        return line.row.doc if line else None
+
+    numbers = itertools.count(1)
+    parts = OrderParts(
+        orders=orders,
+        inbox=inbox,
+        desk=OrderDesk(orders, case_of, lambda: next(numbers)),
+        checks=UnitChecks(orders, timedelta(hours=12)),
+        terminals=terminals,
+        marks=terminal,
+        reads=store.reader,
+        secret=b"s" * 32,
+    )
+    return parts, {ChannelKind.PHONE: phone}
+
+
 @asynccontextmanager
 async def running(directory: Path) -> AsyncIterator[Kit]:
     """A desk that serves on a free port of the loopback interface."""
@@ -281,10 +345,12 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
             warnings: list[Json] = [*found.warnings]
             return {"away": found.away, "waiting": found.waiting, "warnings": warnings}
 
-        desk = Desk(site, room, view, answers, health, Clock(), spawn, listen("127.0.0.1", 0))
+        orders, wires = make_orders(recorder, store, view, spawn)
+        port = listen("127.0.0.1", 0)
+        desk = Desk(site, room, view, answers, health, Clock(), spawn, port, orders)
         writing = tasks.create_task(recorder.run())
         serving = tasks.create_task(desk.run(stop))
-        kit = Kit(switch, room, view, store, desk, tokens)
+        kit = Kit(switch, room, view, store, desk, tokens, orders, wires)
         try:
             yield kit
         finally:

@@ -210,13 +210,18 @@ async def test_reading_changes_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as kit:
         call, _ = await kit.talking()
         await until(lambda: kit.room._recorder.waiting == 0)
-        client, before = kit.client("L-8003"), kit.store.head().seq
+        client = kit.client("L-8003")
+        case = kit.room.book.calls[call].case
+        given = await client.do(
+            "POST", f"cases/{case}/orders", {"units": ["bank"], "words": "演练", "drill": True}
+        )
+        names = {"call": call, "seat": "8001", "leg": call, "case": case, "unit": "bank"}
+        names["order"] = given.json()["orders"][0]["order"]
+        before = kit.store.head().seq
         document = await client.get("openapi.json")
         paths = [path for path, methods in document["paths"].items() if "get" in methods]
         for path in paths:
-            answer = await client.http.get(
-                f"{kit.url}{path.format(call=call, seat='8001', leg=call)}"
-            )
+            answer = await client.http.get(f"{kit.url}{path.format(**names)}")
             assert answer.status_code == 200, path
         assert len(paths) >= 7
         assert kit.store.head().seq == before

@@ -1,0 +1,229 @@
+"""Orders put together for one daemon: directory, flows, wires, and what the desk needs of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from bridge.asterisk.order_calls import OrderCalls
+from bridge.asterisk.service import SwitchService
+from bridge.channels.phone import PhoneChannel
+from bridge.channels.spoken import Speech
+from bridge.channels.terminal import TerminalChannel
+from bridge.desk.order_parts import OrderParts
+from bridge.domain.code import DIGITS
+from bridge.domain.delivery import Progress, Received
+from bridge.domain.journal import Fact, Json
+from bridge.flows.calls import Spawn
+from bridge.flows.order_desk import OrderDesk
+from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
+from bridge.flows.orders import Orders, Site
+from bridge.flows.ports import Channel, Clock, PhoneSeen
+from bridge.flows.recorder import Recorder
+from bridge.flows.terminals import Terminals
+from bridge.flows.unit_checks import UnitChecks
+from bridge.flows.view import View
+from bridge.settings import OrderSettings, Settings
+from bridge.store.store import SqliteStore
+from bridge.units_file import load_units
+
+SECRET_BYTES = 32
+SECRET_FILE = "ack-key"  # noqa: S105  a file's name
+"""Beside the store: the key that signs acknowledge links, made at the first start."""
+TERMINALS_BACK_SECONDS = 3.0
+"""After a start terminals get so long to come back before anything is sent anew."""
+
+
+class Post:
+    """`ports.FromChannel`: what wires tell, to the flow that it concerns."""
+
+    def __init__(self, orders: Orders, inbox: Inbox) -> None:
+        self._orders = orders
+        self._inbox = inbox
+
+    async def progress(self, progress: Progress) -> None:
+        """Durable when it returns."""
+        await self._orders.progress(progress)
+
+    async def received(self, received: Received) -> None:
+        """Durable when it returns."""
+        await self._inbox.received(received)
+
+
+class OrderService:
+    """All of one daemon's orders. `post` is what further wires are made with, `use` adds them."""
+
+    def __init__(
+        self,
+        settings: OrderSettings,
+        orders: Orders,
+        inbox: Inbox,
+        desk: OrderDesk,
+        parts: OrderParts,
+        calls: OrderCalls,
+    ) -> None:
+        self.settings = settings
+        self.orders = orders
+        self.post = Post(orders, inbox)
+        self.parts = parts
+        self.calls = calls
+        self._desk = desk
+
+    def use(self, channel: Channel) -> None:
+        """From now on there is this wire."""
+        self.orders.use(channel)
+
+    async def run(self) -> None:
+        """Until cancelled: first what an earlier life left, then what is due."""
+        await asyncio.sleep(TERMINALS_BACK_SECONDS)
+        self.orders.resume()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.orders.run(), name="orders due")
+            tasks.create_task(self.parts.checks.run(), name="unit checks")
+
+
+async def open_orders(
+    settings: Settings,
+    store: SqliteStore,
+    view: View,
+    recorder: Recorder,
+    clock: Clock,
+    spawn: Spawn,
+    switch: SwitchService,
+    calls: OrderCalls,
+) -> OrderService | None:
+    """Orders of an earlier life restored, the wires ready; None where the site gives no orders.
+
+    Raises SettingsError for a directory of units that cannot be used.
+    """
+    if settings.orders is None:
+        return None
+    own = settings.orders
+    units = await asyncio.to_thread(load_units, own.units_file)
+    orders = Orders(
+        recorder=recorder,
+        clock=clock,
+        memory=store.reader,
+        units=units,
+        site=Site(own.centre, own.centre_number, settings.site.tz),
+        spawn=spawn,
+        alarm=view.alarm,
+    )
+    facts = await _open_facts(store)
+    orders.restore(facts)
+    view.restore(facts)
+    inbox = Inbox(orders, await store.reader.cursor(TRIES_CURSOR))
+    post = Post(orders, inbox)
+    terminals = Terminals(lambda unit, online: _terminal(view, unit, online))
+    users = {user: unit.id for unit in units.values() for user in unit.users}
+    terminal = TerminalChannel(
+        terminals,
+        post,
+        attempt_of=orders.attempt,
+        user_unit=users.get,
+        alarm=view.alarm,
+        now=clock.now,
+        spawn=spawn,
+    )
+    phone = PhoneChannel(
+        calls,
+        post,
+        Speech(own.spoken),
+        now=clock.now,
+        spawn=spawn,
+        seat_of=lambda order: _seat(orders, order),
+        lines=own.phone_lines,
+        green_trunk=own.green_trunk,
+    )
+    _connect(calls, switch, phone.see, spawn)
+    desk = OrderDesk(orders, _case_of(store), _number, own.copy_to)
+    checks = UnitChecks(orders, timedelta(hours=own.check_hours))
+    secret = await asyncio.to_thread(ack_secret, settings.store.path.with_name(SECRET_FILE))
+    parts = OrderParts(
+        orders=orders,
+        inbox=inbox,
+        desk=desk,
+        checks=checks,
+        terminals=terminals,
+        marks=terminal,
+        reads=store.reader,
+        secret=secret,
+    )
+    service = OrderService(own, orders, inbox, desk, parts, calls)
+    service.use(terminal)
+    service.use(phone)
+    return service
+
+
+def _connect(
+    calls: OrderCalls, switch: SwitchService, see: Callable[[PhoneSeen], None], spawn: Spawn
+) -> None:
+    """What the switch sees of order calls, to the wire that made them."""
+    calls.see = see
+
+    async def later(seconds: float, seen: PhoneSeen) -> None:
+        await asyncio.sleep(seconds)
+        see(seen)
+
+    calls.spawn_later = lambda seconds, seen: spawn(later(seconds, seen), "order call failed")
+    switch.on_event = calls.event
+    switch.on_row = calls.row
+
+    def settled(up: bool) -> None:
+        (calls.settled.set if up else calls.settled.clear)()
+
+    switch.on_settled = settled
+
+
+async def _open_facts(store: SqliteStore) -> list[Fact]:
+    facts: list[Fact] = []
+    after = 0
+    while page := await store.reader.facts_of_open_orders(after):
+        facts += [entry.fact for entry in page]
+        after = page[-1].seq
+    return facts
+
+
+def _case_of(store: SqliteStore) -> Callable[[str], Awaitable[Mapping[str, Json] | None]]:
+    async def case_of(case: str) -> Mapping[str, Json] | None:
+        line = await store.reader.case(case)
+        return line.row.doc if line is not None else None
+
+    return case_of
+
+
+def _seat(orders: Orders, ident: str) -> str:
+    order = orders.book.orders.get(ident)
+    return order.seat or "" if order is not None else ""
+
+
+def _terminal(view: View, unit: str, online: bool) -> None:
+    if online:
+        view.alarm(f"terminal.{unit}", "")
+
+
+def _number() -> int:
+    return secrets.randbelow(10**DIGITS)
+
+
+def ack_secret(path: Path) -> bytes:
+    """The key of acknowledge links; made once, readable by the daemon alone. Blocking."""
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        found = b""
+    if len(found) == SECRET_BYTES:
+        return found
+    made = secrets.token_bytes(SECRET_BYTES)
+    part = path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(made)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return made

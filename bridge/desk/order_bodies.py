@@ -1,0 +1,79 @@
+"""What clients send about orders: strict types, text without control characters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from bridge.desk.bodies import Body
+from bridge.flows.order_desk import MAX_UNITS
+
+UnitId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+ReportId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+Plain = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$")]
+Text = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f\u2028\u2029]*$")]
+"""Words of several lines; no other control character."""
+When = Annotated[AwareDatetime, Field(strict=False)]
+Seconds = Annotated[int, Field(ge=60, le=30 * 86400)]
+Kind = Literal["site", "command", "notice", "equipment", "inspection", "support"]
+
+
+class NewOrder(Body):
+    """An order; with several units one order for each of them."""
+
+    units: Annotated[list[UnitId], Field(min_length=1, max_length=MAX_UNITS)]
+    kind: Kind = "site"
+    klass: Literal["URGENT", "GENERAL"] = "GENERAL"
+    words: Text
+    place: Plain = ""
+    category: Plain = ""
+    squad: Plain = ""
+    equipment: Plain = ""
+    caller_name: Plain = ""
+    role: Literal["", "指导", "参与"] = ""
+    after_report: ReportId | None = None
+    green: bool = False
+    drill: bool = False
+    confirmed: bool = False
+    copy_centre: bool = False
+    arrival_limit_s: Seconds | None = None
+    result_limit_s: Seconds | None = None
+
+
+class Acknowledging(Body):
+    """`by`: who signed (needed on behalf of a unit); `reference`: already in hand under that."""
+
+    by: Plain = ""
+    in_hand: bool = False
+    reference: Plain = ""
+
+
+class Reporting(Body):
+    """What the unit reports; `at`: when it happened."""
+
+    kind: Literal["arrival", "progress", "result", "promise", "dispute"]
+    text: Text = ""
+    by: Plain = ""
+    at: When | None = None
+    promised_at: When | None = None
+
+
+class Cancelling(Body):
+    """Why."""
+
+    reason: Text
+
+
+class Deciding(Body):
+    """What the centre decided about an objection."""
+
+    outcome: Literal["upheld", "rejected"]
+    words: Text = ""
+
+
+class Informing(Body):
+    """Who has been told the result, and how (LU-18)."""
+
+    who: Literal["centre", "citizen"]
+    channel: Plain

@@ -1,0 +1,297 @@
+"""REST of orders, units and wires, by the services of softphone sheet 7.3 (escape: orders)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse
+
+from bridge.desk import shapes
+from bridge.desk.order_bodies import (
+    Acknowledging,
+    Cancelling,
+    Deciding,
+    Informing,
+    NewOrder,
+    Reporting,
+)
+from bridge.desk.order_parts import OrderParts, order_line
+from bridge.desk.rest import REFUSALS, Ident, Key, Who, parts_of
+from bridge.desk.rights import GIVES_ORDERS, SEES_ORDERS
+from bridge.desk.tokens import Grant
+from bridge.domain.delivery import ChannelKind, Received, Says
+from bridge.domain.errors import Refused
+from bridge.domain.journal import Json
+from bridge.flows.order_desk import Asker, OrderAsk
+from bridge.flows.order_events import order_doc
+from bridge.flows.ports import Answer
+from bridge.flows.unit_checks import unit_doc
+
+PAGE = 100
+MAX_PAGE = 1_000
+OrderId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+UnitId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+SAYS = {
+    "arrival": Says.ARRIVED,
+    "progress": Says.PROGRESS,
+    "result": Says.RESULT,
+    "promise": Says.PROMISE,
+    "dispute": Says.DISPUTE,
+}
+ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": shapes.OrderAccepted}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDo:
+    """One service of an order, as it was asked for: a repeat is known by it."""
+
+    event: str
+    key: str
+    about: str
+    body: str
+
+
+def parts_here(request: Request) -> OrderParts:
+    """Orders of this desk. Raises Refused("no-such-order") where it gives none."""
+    found = parts_of(request).orders
+    if found is None:
+        raise Refused("no-such-order")
+    return found
+
+
+def _may(grant: Grant, roles: frozenset[str]) -> Asker:
+    if grant.role not in roles:
+        raise Refused("not-allowed")
+    return Asker(grant.name, grant.seat)
+
+
+async def _once(
+    request: Request,
+    who: Grant,
+    asked: OrderDo,
+    work: Callable[[], Coroutine[Any, Any, Answer]],
+) -> JSONResponse:
+    answer = await parts_of(request).commands.once(who, asked, work)
+    return JSONResponse(dict(answer.body), answer.status)
+
+
+def orders() -> APIRouter:
+    """Everything about orders."""
+    router = APIRouter(prefix="/api/v1", responses=REFUSALS)
+    _centre(router)
+    _units_word(router)
+    _reads(router)
+    _directory(router)
+    return router
+
+
+def _centre(router: APIRouter) -> None:
+    """What only the centre may do."""
+
+    @router.post(
+        "/cases/{case}/orders",
+        operation_id="createOrder",
+        status_code=202,
+        response_model=shapes.OrdersAccepted,
+    )
+    async def create(
+        request: Request, who: Who, key: Key, case: Ident, body: NewOrder
+    ) -> JSONResponse:
+        here = parts_here(request)
+        fields = body.model_dump(exclude={"units", "copy_centre"})
+        ask = OrderAsk(case=case, units=tuple(body.units), copy=body.copy_centre, **fields)
+        asked = OrderDo("createOrder", key, case, repr(ask))
+
+        async def work() -> Answer:
+            return await here.desk.send(_may(who, GIVES_ORDERS), ask, key)
+
+        return await _once(request, who, asked, work)
+
+    @router.post("/orders/{order}/confirm", operation_id="confirmSiteOrder", **ACCEPTED)
+    async def confirm(request: Request, who: Who, key: Key, order: OrderId) -> JSONResponse:
+        async def work() -> Answer:
+            return await parts_here(request).desk.confirm(_may(who, GIVES_ORDERS), order, key)
+
+        return await _once(request, who, OrderDo("confirmSiteOrder", key, order, ""), work)
+
+    @router.post("/orders/{order}/remind", operation_id="remindOrder", **ACCEPTED)
+    async def remind(request: Request, who: Who, key: Key, order: OrderId) -> JSONResponse:
+        async def work() -> Answer:
+            return await parts_here(request).desk.remind(_may(who, GIVES_ORDERS), order, key)
+
+        return await _once(request, who, OrderDo("remindOrder", key, order, ""), work)
+
+    @router.post("/orders/{order}/cancel", operation_id="cancelOrder", **ACCEPTED)
+    async def cancel(
+        request: Request, who: Who, key: Key, order: OrderId, body: Cancelling
+    ) -> JSONResponse:
+        async def work() -> Answer:
+            asker = _may(who, GIVES_ORDERS)
+            return await parts_here(request).desk.cancel(asker, order, body.reason, key)
+
+        return await _once(request, who, OrderDo("cancelOrder", key, order, body.reason), work)
+
+    @router.post("/orders/{order}/dispute", operation_id="decideDispute", **ACCEPTED)
+    async def decide(
+        request: Request, who: Who, key: Key, order: OrderId, body: Deciding
+    ) -> JSONResponse:
+        async def work() -> Answer:
+            asker = _may(who, frozenset({"L"}))
+            desk = parts_here(request).desk
+            return await desk.decide(asker, order, body.outcome, body.words, key)
+
+        return await _once(request, who, OrderDo("decideDispute", key, order, repr(body)), work)
+
+    @router.post("/orders/{order}/informed", operation_id="noteInformed", **ACCEPTED)
+    async def informed(
+        request: Request, who: Who, key: Key, order: OrderId, body: Informing
+    ) -> JSONResponse:
+        async def work() -> Answer:
+            asker = _may(who, GIVES_ORDERS)
+            desk = parts_here(request).desk
+            return await desk.informed(asker, order, body.who, body.channel, key)
+
+        return await _once(request, who, OrderDo("noteInformed", key, order, repr(body)), work)
+
+
+def _units_word(router: APIRouter) -> None:
+    """What a unit says, by itself or through a call-taker who names the person."""
+
+    @router.post("/orders/{order}/acknowledge", operation_id="acknowledgeOrder", **ACCEPTED)
+    async def acknowledge(
+        request: Request, who: Who, key: Key, order: OrderId, body: Acknowledging
+    ) -> JSONResponse:
+        says = Says.IN_HAND if body.in_hand else Says.SIGN
+
+        async def work() -> Answer:
+            return await _said(
+                parts_here(request), who, order, says, key, by=body.by, reference=body.reference
+            )
+
+        return await _once(request, who, OrderDo("acknowledgeOrder", key, order, repr(body)), work)
+
+    @router.post("/orders/{order}/reports", operation_id="reportOrder", **ACCEPTED)
+    async def report(
+        request: Request, who: Who, key: Key, order: OrderId, body: Reporting
+    ) -> JSONResponse:
+        more = {name: getattr(body, name) for name in ("at", "promised_at") if getattr(body, name)}
+
+        async def work() -> Answer:
+            says = SAYS[body.kind]
+            here = parts_here(request)
+            return await _said(here, who, order, says, key, by=body.by, words=body.text, **more)
+
+        return await _once(request, who, OrderDo("reportOrder", key, order, repr(body)), work)
+
+
+async def _said(
+    here: OrderParts, who: Grant, order: str, says: Says, key: str, *, by: str, **more: Any
+) -> Answer:
+    unit = here.unit_of(who)
+    if unit is None:
+        asker = _may(who, frozenset({"T", "L", "P"}))
+        return await here.desk.on_behalf(asker, order, says, by, key, **more)
+    if not here.theirs(await here.order(order), unit):
+        raise Refused("not-your-unit")
+    at = more.pop("at", None) or here.orders.clock.now()
+    await here.inbox.take(
+        Received(
+            channel=ChannelKind.TERMINAL,
+            source=who.name,
+            at=at,
+            key=f"rest:{key}",
+            says=says,
+            unit=unit,
+            order=order,
+            person=by or who.name,
+            **more,
+        )
+    )
+    return Answer(key, 202, {"order": order})
+
+
+def _reads(router: APIRouter) -> None:
+    @router.get("/orders", operation_id="listOrders", response_model=shapes.OrderList)
+    async def listed(
+        request: Request,
+        who: Who,
+        state: Annotated[str, Query(pattern=r"^[a-z]{1,16}$")] = "open",
+        before: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
+    ) -> JSONResponse:
+        here = parts_here(request)
+        _may(who, SEES_ORDERS)
+        wanted = None if state == "all" else state
+        rows = await here.reads.orders(state=wanted, before=before, limit=limit)
+        return JSONResponse({"orders": [order_line(row.doc, row.id, row.state) for row in rows]})
+
+    @router.get("/cases/{case}/orders", response_model=shapes.OrderList)
+    async def of_case(request: Request, who: Who, case: Ident) -> JSONResponse:
+        here = parts_here(request)
+        _may(who, SEES_ORDERS)
+        rows = await here.reads.orders_of_case(case)
+        return JSONResponse({"orders": [order_line(row.doc, row.id, row.state) for row in rows]})
+
+    @router.get("/orders/{order}", operation_id="showOrder", response_model=shapes.OrderDoc)
+    async def one(request: Request, who: Who, order: OrderId) -> JSONResponse:
+        here = parts_here(request)
+        _may(who, SEES_ORDERS)
+        found = await here.order(order)
+        return JSONResponse(order_doc(found, code=who.role in GIVES_ORDERS))
+
+
+def _directory(router: APIRouter) -> None:
+    def document(here: OrderParts, ident: str) -> Json:
+        unit = here.orders.units.get(ident)
+        if unit is None:
+            raise Refused("no-such-unit")
+        checked = here.checks.results.get(ident, {})
+        return unit_doc(unit, checked, len(here.orders.open_of(ident)))
+
+    @router.get("/units", operation_id="listUnits", response_model=shapes.UnitList)
+    async def units(request: Request, who: Who) -> JSONResponse:
+        here = parts_here(request)
+        _may(who, SEES_ORDERS | {"E"})
+        return JSONResponse({"units": [document(here, ident) for ident in here.orders.units]})
+
+    @router.get("/units/{unit}", operation_id="showUnit", response_model=shapes.UnitDoc)
+    async def unit(request: Request, who: Who, unit: UnitId) -> JSONResponse:
+        here = parts_here(request)
+        _may(who, SEES_ORDERS | {"E"})
+        return JSONResponse(document(here, unit))
+
+    @router.post("/units/{unit}/test", operation_id="testUnit", response_model=shapes.UnitDoc)
+    async def test(request: Request, who: Who, key: Key, unit: UnitId) -> JSONResponse:
+        """Checks every wire of the unit now; nothing is rung or printed there."""
+        here = parts_here(request)
+        _may(who, frozenset({"T", "L", "E"}))
+        await here.checks.check(unit)
+        return JSONResponse(document(here, unit))
+
+    @router.get("/channels", operation_id="listChannels", response_model=shapes.ChannelList)
+    async def channels(request: Request, who: Who) -> JSONResponse:
+        here = parts_here(request)
+        _may(who, SEES_ORDERS | {"E"})
+        return JSONResponse({"channels": [_channel(here, kind) for kind in ChannelKind]})
+
+
+def _channel(here: OrderParts, kind: ChannelKind) -> Json:
+    """One wire: whether this desk has it, how many units work over it, what runs on it now."""
+    results = [found[kind] for found in here.checks.results.values() if kind in found]
+    running = [
+        attempt
+        for order in here.orders.book.orders.values()
+        for attempt in order.running()
+        if attempt.channel is kind
+    ]
+    return {
+        "channel": kind.value,
+        "there": kind in here.orders.channels,
+        "units": sum(bool(unit.addresses(kind)) for unit in here.orders.units.values()),
+        "units_working": sum(not found.words for found in results),
+        "attempts_running": len(running),
+    }

@@ -1,0 +1,183 @@
+"""An order down its ladder on a real Asterisk: terminal off, duty phone busy, the next one signs.
+
+The observers are telephones of the laboratory and SIPp: what they did not see was not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from bridge.lab.child import free_port
+from bridge.lab.desk_client import DeskClient
+from bridge.lab.phone import Behaviour, Phone
+from bridge.lab.ports import HOST
+from bridge.lab.sipp import DUTY_PHONE, register, start_sipp
+from bridge.lab.tones import UNIT
+from bridge.lab.world import World, make_world
+from tests.live.conftest import NewSwitch
+from tests.live.people import People, people_of
+from tests.live.room import Room
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+
+UNITS = """
+[units.water]
+name = "市供水集团"
+tier = 1
+duty_phone = ["PJSIP/6001", "PJSIP/6002"]
+leader_phone = ["PJSIP/6003"]
+terminal = { users = ["unit-6001"] }
+[units.water.ladder]
+GENERAL = [
+    { channels = ["terminal"], over_s = 2 },
+    { channels = ["phone"], over_s = 8 },
+    { channels = ["phone"], over_s = 8, to = "leader" },
+]
+"""
+
+
+@dataclass
+class Ordering:
+    """A world with a case, and the desk of the seat that has it."""
+
+    world: World
+    people: People
+    desk: DeskClient
+    case: str
+
+    async def give(self, **more: Any) -> str:
+        body = {"units": ["water"], "words": "解放路水管爆裂,请到场抢修", **more}
+        answer = await self.desk.must("POST", f"cases/{self.case}/orders", body)
+        return str(answer["orders"][0]["order"])
+
+    async def order(self, ident: str) -> Mapping[str, Any]:
+        return await self.desk.must("GET", f"orders/{ident}")
+
+    async def until(self, ident: str, state: str, within: float = 30.0) -> Mapping[str, Any]:
+        async def look() -> Mapping[str, Any] | None:
+            found = await self.order(ident)
+            return found if found["state"] == state else None
+
+        found: Mapping[str, Any] = await self.desk.wait_for(look, within, f"{ident} {state}")
+        return found
+
+    async def attempt(
+        self, ident: str, channel: str, state: str, within: float = 20.0
+    ) -> Mapping[str, Any]:
+        """The last attempt on that channel, once it is in that state."""
+
+        async def look() -> Mapping[str, Any] | None:
+            found = [a for a in (await self.order(ident))["attempts"] if a["channel"] == channel]
+            return found[-1] if found and found[-1]["state"] == state else None
+
+        found: Mapping[str, Any] = await self.desk.wait_for(look, within, f"{channel} {state}")
+        return found
+
+
+@contextlib.asynccontextmanager
+async def ordering(new_switch: NewSwitch) -> AsyncIterator[Ordering]:
+    """Asterisk and daemon with one case of a citizen who has called 110 and hung up."""
+    world = make_world(await new_switch(), units=UNITS)
+    await world.daemon.start()
+    try:
+        async with people_of(world.switch) as people:
+            talk = await Room(world, people).talking()
+            case = (await talk.desk.call(talk.id))["case"]
+            await talk.citizen.hangup()
+            yield Ordering(world, people, talk.desk, case)
+    finally:
+        await world.daemon.stop()
+
+
+async def duty(people: People, number: str, behaviour: Behaviour) -> Phone:
+    return await people.phone(number, UNIT, behaviour)
+
+
+@pytest.mark.req("SB-11")
+@pytest.mark.req("SB-35")
+@pytest.mark.req("LL-52")
+async def test_terminal_off_phone_busy_then_a_foreign_phone_presses_1(
+    new_switch: NewSwitch,
+) -> None:
+    async with ordering(new_switch) as room:
+        busy = await duty(room.people, "6001", Behaviour("busy"))
+        leader = await duty(room.people, "6003", Behaviour("ring"))
+        site = room.world.switch.site
+        server, port = (HOST, site.ports.sip), free_port()
+        await register(room.world.switch.root, server, "6002", site.sip_secret, port)
+        values: dict[str, str | int] = {"press_ms": 1500, "talk_ms": 20000}
+        async with start_sipp(
+            room.world.switch.root, DUTY_PHONE, server, values=values, tone=UNIT, port=port
+        ) as sipp:
+            order = await room.give()
+            signed = await room.until(order, "acknowledged")
+            report = await sipp.wait_ended(30)
+        assert (report.created, report.successful) == (1, 1), report.errors
+        story = [(a["channel"], a["state"], a["cause"]) for a in signed["attempts"]]
+        assert story == [
+            ("terminal", "failed", "offline"),
+            ("phone", "failed", "busy"),
+            ("phone", "acknowledged", None),
+        ]
+        assert signed["acknowledged"]["channel"] == "phone"
+        assert signed["acknowledged"]["unit"] == "water"
+        assert "7110" in report.log, "the centre's number is shown"
+        await asyncio.sleep(9)  # longer than the step: the next one would have begun
+        assert (await room.order(order))["attempts"] == signed["attempts"]
+        assert len(busy.calls) == 1
+        assert leader.calls == []
+
+
+async def test_nobody_presses_a_key_and_the_leader_of_the_unit_is_called(
+    new_switch: NewSwitch,
+) -> None:
+    """Silence is no person; key 3 signs and objects; the dispute leaves the order in force."""
+    async with ordering(new_switch) as room:
+        await duty(room.people, "6001", Behaviour("reject"))
+        await duty(room.people, "6003", Behaviour("auto", keys="3", keys_after=1.0))
+        order = await room.give()
+        found = await room.until(order, "acknowledged", within=40)
+        assert found["disputed"]
+        assert found["attempts"][1]["cause"] == "rejected"
+        assert found["attempts"][-1]["addresses"] == ["PJSIP/6003"]
+
+
+async def test_the_key_pressed_while_the_daemon_is_dead_is_not_lost(
+    new_switch: NewSwitch,
+) -> None:
+    """Killed while the duty phone listens; Asterisk's own log brings the key; nothing is dialled
+    again."""
+    async with ordering(new_switch) as room:
+        phone = await duty(room.people, "6001", Behaviour("auto"))
+        order = await room.give()
+        call = await phone.wait_call(20)
+        await call.wait_answered(5)
+        await room.attempt(order, "phone", "sent")
+        room.world.daemon.kill()
+        await call.press("1")
+        await call.wait_ended(20)
+        await room.world.daemon.start()
+        signed = await room.until(order, "acknowledged")
+        assert signed["attempts"][-1]["state"] == "acknowledged"
+        assert len(phone.calls) == 1
+
+
+async def test_killed_while_it_rings_the_same_call_is_found_again(new_switch: NewSwitch) -> None:
+    async with ordering(new_switch) as room:
+        phone = await duty(room.people, "6001", Behaviour("auto", delay=8.0))
+        order = await room.give()
+        call = await phone.wait_call(20)
+        await room.attempt(order, "phone", "sent")
+        room.world.daemon.kill()
+        await room.world.daemon.start()
+        await call.wait_answered(15)
+        await call.press("5")
+        signed = await room.until(order, "acknowledged")
+        assert signed["in_hand"] == ""
+        assert len(phone.calls) == 1, "never dialled a second time"
