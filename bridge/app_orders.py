@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 
 from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.service import SwitchService
@@ -28,12 +26,10 @@ from bridge.flows.terminals import Terminals
 from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
 from bridge.settings import OrderSettings, Settings
+from bridge.settings_parts import read_secret
 from bridge.store.store import SqliteStore
 from bridge.units_file import load_units
 
-SECRET_BYTES = 32
-SECRET_FILE = "ack-key"  # noqa: S105  a file's name
-"""Beside the store: the key that signs acknowledge links, made at the first start."""
 TERMINALS_BACK_SECONDS = 3.0
 """After a start terminals get so long to come back before anything is sent anew."""
 
@@ -142,7 +138,6 @@ async def open_orders(
     _connect(calls, switch, phone.see, spawn)
     desk = OrderDesk(orders, _case_of(store), _number, own.copy_to)
     checks = UnitChecks(orders, timedelta(hours=own.check_hours))
-    secret = await asyncio.to_thread(ack_secret, settings.store.path.with_name(SECRET_FILE))
     parts = OrderParts(
         orders=orders,
         inbox=inbox,
@@ -151,7 +146,7 @@ async def open_orders(
         terminals=terminals,
         marks=terminal,
         reads=store.reader,
-        secret=secret,
+        ack_keys=_ack_keys(settings),
     )
     service = OrderService(own, orders, inbox, desk, parts, calls)
     service.use(terminal)
@@ -210,20 +205,8 @@ def _number() -> int:
     return secrets.randbelow(10**DIGITS)
 
 
-def ack_secret(path: Path) -> bytes:
-    """The key of acknowledge links; made once, readable by the daemon alone. Blocking."""
-    try:
-        found = path.read_bytes()
-    except FileNotFoundError:
-        found = b""
-    if len(found) == SECRET_BYTES:
-        return found
-    made = secrets.token_bytes(SECRET_BYTES)
-    part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(made)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    return made
+def _ack_keys(settings: Settings) -> tuple[bytes, ...]:
+    """Keys that may have signed a link in a mail; none where the site sends no mail."""
+    if settings.mail is None:
+        return ()
+    return (read_secret("mail.link_key_file", settings.mail.link_key_file).encode(),)

@@ -38,7 +38,7 @@ class Marks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrderParts:
-    """Orders as the desk's routes use them. `secret` signs acknowledge links."""
+    """Orders as the desk's routes use them. `ack_keys` may have signed links in mails."""
 
     orders: Orders
     inbox: Inbox
@@ -47,7 +47,7 @@ class OrderParts:
     terminals: Terminals
     marks: Marks
     reads: OrderReads
-    secret: bytes
+    ack_keys: tuple[bytes, ...] = ()
 
     def unit_of(self, grant: Grant) -> str | None:
         """The unit whose sign-in this is, or None."""

@@ -152,8 +152,8 @@ class Orders:
         facts = [fact for work in works for fact in work.facts]
         rows = [row for work in works for row in order_rows(work.order)] if facts else []
         transaction = Transaction(facts, rows, answer=answer, urgent=True)
-        storing = asyncio.ensure_future(self._recorder.commit(transaction))
         try:
+            storing = self._recorder.submit(transaction)
             async with asyncio.timeout(COMMIT_SECONDS):
                 await asyncio.shield(storing)
         except (StoreUnknown, TimeoutError) as error:

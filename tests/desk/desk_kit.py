@@ -290,7 +290,7 @@ def make_orders(
         terminals=terminals,
         marks=terminal,
         reads=store.reader,
-        secret=b"s" * 32,
+        ack_keys=(b"s" * 32,),
     )
     return parts, {ChannelKind.PHONE: phone}
 
