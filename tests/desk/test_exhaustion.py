@@ -109,9 +109,7 @@ async def test_who_does_not_take_the_answer_is_dropped(
             async with asyncio.timeout(60):
                 while not full:  # many answers asked for, none taken
                     with contextlib.suppress(BlockingIOError):
-                        slow.send(
-                            b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5
-                        )
+                        slow.send(request * 5)
                     await asyncio.sleep(0.02)
                 while server._Bounded._open:
                     await asyncio.sleep(0.02)
