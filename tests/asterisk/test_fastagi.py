@@ -320,7 +320,7 @@ async def test_handler_that_raises_costs_only_its_own_leg() -> None:
     async def fail(request: AgiRequest) -> None:
         raise RuntimeError("a mistake of ours")
 
-    async with serving(fail) as rig:
+    async with serving(fail, Limits()) as rig:
         rig.server.add_route("well", answer_digits)
         async with rig.leg() as other, rig.leg() as leg:
             await other.ask(f"well?nonce={NONCE}")
