@@ -37,6 +37,18 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message to send now. `lease` counts the attempts; an older one is refused."""
+
+    id: int
+    key: str
+    channel: str
+    body: Mapping[str, Json]
+    due_at: datetime
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a command with an idempotency key was answered; the same key gets the same answer."""
 
@@ -94,6 +106,23 @@ class Store(Protocol):
     def happened(self, entries: Sequence[Entry]) -> Awaitable[bool]:
         """Whether these entries of a StoreUnknown are in the journal, synced; those that are have
         been published. Raises StoreError while the store cannot tell."""
+        ...
+
+
+class Outbox(Protocol):
+    """Messages that wait, claimed for a limited time. Every call is one durable step and raises
+    StoreError as `Store.commit` does."""
+
+    def claim(self, channel: str, now: datetime, most: int = 16) -> Awaitable[Sequence[Claimed]]:
+        """Take up to `most` due messages of a channel, oldest first, for the time of a lease."""
+        ...
+
+    def done(self, message: Claimed, now: datetime) -> Awaitable[bool]:
+        """The message arrived. False when the lease had run out and another worker has it."""
+        ...
+
+    def failed(self, message: Claimed, error: str, due_at: datetime) -> Awaitable[bool]:
+        """The attempt failed; give the message back until `due_at`. False as in `done`."""
         ...
 
 

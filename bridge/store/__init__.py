@@ -2,14 +2,13 @@
 
 from bridge.store.connection import StoreRefused
 from bridge.store.open import Options
-from bridge.store.outbox import Claimed, Outbox
+from bridge.store.outbox import Outbox
 from bridge.store.reader import CaseLine, Reader
 from bridge.store.session import Head
 from bridge.store.store import Health, SqliteStore, open_store
 
 __all__ = [
     "CaseLine",
-    "Claimed",
     "Head",
     "Health",
     "Options",

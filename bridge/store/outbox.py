@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bridge.domain.journal import Json, iso, parse_iso
+from bridge.domain.journal import iso, parse_iso
+from bridge.flows.ports import Claimed
 from bridge.store.prepare import Bindings
 from bridge.store.session import Session
 from bridge.store.writer import Writer
@@ -17,18 +17,6 @@ LEASE = timedelta(seconds=30)
 
 ERROR_LENGTH = 500
 """Characters kept of why an attempt failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message to send now. `lease` counts the attempts; an older one is refused."""
-
-    id: int
-    key: str
-    channel: str
-    body: Mapping[str, Json]
-    due_at: datetime
-    lease: int
 
 
 class Outbox:

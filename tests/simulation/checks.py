@@ -17,8 +17,6 @@ from tests.simulation.switch import Chan
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-DURABLE = "202"
-
 
 class Checks:
     """Watches one run and tells the world what is broken."""
@@ -28,6 +26,7 @@ class Checks:
         self.shown: dict[int, Entry] = {}
         """Everything that anybody was ever shown."""
         self._last: dict[int, int] = {}
+        self._reports: list[str] = []
 
     # At every step
 
@@ -48,6 +47,12 @@ class Checks:
         """A person was told that it is accepted: it must be durable."""
         if code in ("200", "202") and key not in self.world.disk.synced.answers:
             self._fail(f"request {key} was accepted and is not durable")
+
+    def reported(self, key: str) -> None:
+        """A report was stored, so that it will be sent."""
+        if key not in self.world.disk.synced.outbox:
+            self._fail(f"report {key} was accepted and is not durable")
+        self._reports.append(key)
 
     def life_over(self, daemon: Daemon) -> None:
         """A daemon was killed."""
@@ -244,6 +249,16 @@ class Checks:
         for case in self.world.arrived:
             if case in self.world.switch.ends and case not in ends:
                 self._fail(f"citizen {case} called and the journal tells no end")
+        closed = {e.fact.call for e in tables.journal if e.fact.kind == "recording.closed"}
+        for call in sorted(call for call in ends - closed if call):
+            self._fail(f"the recording of {call} was never closed")
+        taken = self.world.platform.taken
+        for key in (*self._reports, *tables.outbox):
+            if key not in taken:
+                self._fail(f"report {key} never came to the platform")
+        for key, out in tables.outbox.items():
+            if not out.done:
+                self._fail(f"report {key} is not noted as done")
 
 
 _WITH_OTHERS = {S.TALKING, S.CONFERENCED}

@@ -7,7 +7,7 @@ out; people ask through `Commands`, as the REST routes do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,8 @@ from bridge.domain.agent import AgentAct
 from bridge.domain.call import Call, Role
 from bridge.domain.journal import Entry, Fact
 from bridge.flows.cases import CaseNumbers
-from bridge.flows.ports import Answer, Transaction
+from bridge.flows.outbox import Courier
+from bridge.flows.ports import Answer, Claimed, Transaction
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
 from bridge.flows.view import View
@@ -38,6 +39,7 @@ from tests.simulation.switch import SimSwitch
 SEATS = ("8001", "8002", "8003")
 LEADER = "8009"
 WRAP_UP = timedelta(seconds=3)
+PLATFORM = "platform"
 CEL_CURSOR = "cel"
 START_CURSOR = "asterisk_started_at"
 TARGETS = {
@@ -78,6 +80,7 @@ class Daemon:
         disk: Disk,
         switch: SimSwitch,
         on_published: Callable[[Daemon, Sequence[Entry]], None],
+        send: Callable[[Claimed], Awaitable[None]],
         store: type[SimStore] = SimStore,
     ) -> None:
         self.life = life
@@ -95,7 +98,7 @@ class Daemon:
         self.store = store(disk, chance, loop, life, self.clock.now, self._publish)
         self.recorder = Recorder(self.store, self._store_trouble)
         self.numbers = CaseNumbers(UTC)
-        self.troubles: list[tuple[float, str]] = []
+        self.courier = Courier(self.store, PLATFORM, send, self.clock)
 
     def _publish(self, entries: Sequence[Entry]) -> None:
         self._on_published(self, entries)
@@ -111,6 +114,7 @@ class Daemon:
             group.create_task(self.link.run(self.stop))
             group.create_task(self.watch.run())
             group.create_task(self.watch.beat())
+            group.create_task(self.courier.run())
             group.create_task(self._keep_house())
             self.ready = True
             await self.stop.wait()
@@ -220,7 +224,6 @@ class Daemon:
             self.service.look_again()
 
     def _store_trouble(self, words: str) -> None:
-        self.troubles.append((self.loop.time(), words))
         self.view.link("store", {"state": "down" if words else "up", "words": words})
 
     async def _answered(self, key: str) -> Answer | None:

@@ -13,7 +13,9 @@ from bridge.desk.tokens import Grant
 from bridge.domain.agent import AE
 from bridge.domain.conversation import E
 from bridge.domain.errors import Refused
-from tests.simulation.daemon import LEADER, SEATS, Daemon
+from bridge.domain.journal import Fact
+from bridge.flows.ports import Message, StoreError, Transaction
+from tests.simulation.daemon import LEADER, PLATFORM, Daemon
 from tests.simulation.loop import in_life
 from tests.simulation.switch import Chan
 
@@ -126,6 +128,33 @@ class People:
             elif draw.random() < 0.1:
                 await self._agent(grant, draw.choice((AE.SET_READY, AE.SET_NOT_READY)))
 
+    async def clerk(self) -> None:
+        """Sends reports to the platform: a fact and its message in one transaction."""
+        draw = self.world.chance.random
+        while not self.calm:
+            await asyncio.sleep(draw.random() * 8)
+            daemon = self.world.daemon
+            if daemon is None or not daemon.ready or self.calm:
+                continue
+            self._keys += 1
+            key, at = f"report-{self._keys}", daemon.clock.now()
+            work = Transaction(
+                facts=[Fact("report.sent", at, subject=key)],
+                messages=[Message(PLATFORM, key, {"report": self._keys}, at)],
+            )
+            task = self.world.loop.create_task(
+                self._reports(daemon, key, work), context=in_life(daemon.life)
+            )
+            self.world.requests.append(task)
+
+    async def _reports(self, daemon: Daemon, key: str, work: Transaction) -> None:
+        try:
+            await daemon.recorder.commit(work)
+        except StoreError:
+            return
+        daemon.courier.look()
+        self.world.checks.reported(key)
+
     async def leader(self) -> None:
         """Looks into conversations now and then."""
         draw = self.world.chance.random
@@ -235,6 +264,3 @@ class People:
                 task.cancel()
             return None
         return answer.result()
-
-
-ALL_SEATS = SEATS

@@ -12,12 +12,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from bridge.domain.journal import GENESIS, Entry, Json, iso, link
 from bridge.flows.ports import (
     Answer,
+    Claimed,
     Message,
     Row,
     StoreError,
@@ -28,7 +29,7 @@ from bridge.flows.ports import (
     Table,
     Transaction,
 )
-from bridge.store.outbox import LEASE, Claimed
+from bridge.store.outbox import LEASE
 from bridge.store.prepare import prepare
 from bridge.store.session import ANSWER_LIFE
 from tests.simulation.chance import Chance
@@ -216,8 +217,7 @@ class SimStore:
             return
         for job in group:
             job.outcome = self._do(job)
-            if isinstance(job.outcome, list):
-                entries += job.outcome
+            entries += _entries(job.outcome)
         self.written(group, entries)
         self.chance.maybe("store.written")
         if not self.dead:
@@ -258,7 +258,7 @@ class SimStore:
         for job in group:
             if isinstance(job.outcome, StoreError):
                 continue
-            made = job.outcome if isinstance(job.outcome, list) else []
+            made = _entries(job.outcome)
             if self.away:
                 job.outcome = StoreUnknown("the sync failed, it may have happened", made)
             elif any(there.get(entry.seq) != entry.hash for entry in made) or not made:
@@ -325,6 +325,8 @@ class SimStore:
             return [_claimed(tables, self.leased(out, now)) for out in due[:most]]
 
         found: list[Claimed] = await self.submit(act)
+        if found:
+            self.chance.maybe("outbox.claimed")
         return found
 
     def leased(self, out: Outgoing, now: datetime) -> Outgoing:
@@ -350,6 +352,11 @@ class SimStore:
             return True
 
         return bool(await self.submit(act))
+
+
+def _entries(outcome: object) -> list[Entry]:
+    found = outcome if isinstance(outcome, list) else []
+    return [one for one in found if isinstance(one, Entry)]
 
 
 def wake(job: Job) -> None:
@@ -446,6 +453,3 @@ Plain = tuple[str, str | None, str, Mapping[str, Json]]
 def plain(row: Row) -> Plain:
     """A row without its table, for comparing."""
     return row.id, row.case, row.state, row.doc
-
-
-SINCE = timedelta(days=30)

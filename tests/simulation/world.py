@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from bridge.desk.commands import Ask
-from bridge.domain.journal import Entry
 from bridge.flows.ports import StoreError
 from tests.simulation.chance import Chance
 from tests.simulation.checks import Checks
@@ -24,18 +23,16 @@ from tests.simulation.daemon import SEATS, SETTINGS, Daemon
 from tests.simulation.loop import SimLoop, Spinning, in_life
 from tests.simulation.people import People
 from tests.simulation.plan import Plan
+from tests.simulation.platform import Platform
 from tests.simulation.store import Disk, SimStore
 from tests.simulation.switch import SimSwitch
 
 REST = 25.0
 """Seconds in which daemon and switch must come to agree: link, snapshot, a second look."""
-END = 20.0
+END = 45.0
+"""Longer than the lease of a message whose courier died."""
 DEAF = SETTINGS.canary_interval + 0.5
 """Events are lost for longer than a canary takes: a shorter loss may miss every canary."""
-
-
-class Broken(Exception):
-    """A promise was broken; the words say which."""
 
 
 @dataclass(slots=True)
@@ -77,6 +74,7 @@ class World:
         self.switch.rings = self.people.rings
         self.loop.dial = self.switch.exchange.dial
         self.disk = Disk(self.chance)
+        self.platform = Platform(self)
         self.checks = Checks(self)
         self.daemon: Daemon | None = None
         self.arrived: list[str] = []
@@ -118,6 +116,8 @@ class World:
             self.start(self.people.seat(seat))
         if draw.random() < 0.3:
             self.start(self.people.leader())
+        if draw.random() < 0.5:
+            self.start(self.people.clerk())
         self.start(self._faults())
         await asyncio.sleep(30.0 + draw.random() * 30)
         self.heal()
@@ -163,6 +163,7 @@ class World:
                 self.disk,
                 self.switch,
                 self.checks.published,
+                self.platform.send,
                 self.kinds.store,
             )
         )
@@ -314,8 +315,3 @@ def run(seed: int, kinds: Kinds | None = None) -> Outcome:
         if collecting:
             gc.enable()
     return outcome
-
-
-def published(entries: Sequence[Entry]) -> list[str]:
-    """Entries as lines of a trace."""
-    return [f"{entry.seq} {entry.fact.kind} {entry.fact.subject or ''}" for entry in entries]
