@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -35,6 +36,7 @@ from bridge.domain.journal import Fact
 from bridge.domain.observe import is_over, observe
 from bridge.domain.seen import AnySeen, Arrived, Gone, Noted, Seen
 from bridge.flows.cases import CaseNumbers
+from bridge.flows.doubts import Doubts
 from bridge.flows.mailbox import Mailbox
 from bridge.flows.ports import (
     ActRefused,
@@ -57,15 +59,6 @@ COMMIT_SECONDS = 3.0
 
 HANGS_UP = frozenset({E.LEAVE, E.CLEAR_PARTY, E.CANCEL, E.CLEAR_CALL})
 """Services that may use the store's reserve when its disk is full."""
-
-
-async def _after(done: asyncio.Future[None], then: Callable[[], Awaitable[None]]) -> None:
-    """Do `then` once `done` has succeeded; nothing when it failed."""
-    try:
-        await done
-    except StoreError:
-        return
-    await then()
 
 
 class Spawn(Protocol):
@@ -101,6 +94,8 @@ class Calls:
         self._wrap_up = wrap_up
         self._on_over = on_over
         self._boxes: dict[str, Mailbox] = {}
+        self._seat_boxes: dict[str, Mailbox] = {}
+        self._doubts = Doubts()
         self.look_again: Callable[[], None] = lambda: None
         """Asks for a snapshot: something seen could not be kept."""
 
@@ -133,7 +128,7 @@ class Calls:
         agent_facts = self._agents_after(facts)
         if facts or agent_facts:
             made = [*facts, *agent_facts]
-            self._recorder.record(Transaction(facts=made, rows=rows_after(self.book, made)))
+            self._record(made)
         if acts:
             self._spawn(self._carry_out(case, acts), f"acts of {case}")
         call = self.book.calls.get(seen.call)
@@ -163,39 +158,62 @@ class Calls:
         answer = Answer(command.key, 202, {"call": command.call, "handoff": command.new_handoff})
         urgent = command.service in HANGS_UP
         work = Transaction(facts, rows_after(draft, facts), answer=answer, urgent=urgent)
-        await self._store(work, lambda: self._came_late(call, facts))
+        await self._store(work, call.id, draft, lambda: self._call_came_late(call.id, facts))
         for fact in facts:
             self.book.apply(fact)
         return acts
 
-    async def _store(self, work: Transaction, late: Callable[[], Awaitable[None]]) -> None:
-        """Raises Refused. `late` is awaited when it was stored after all, though nobody waits."""
+    async def _store(
+        self, work: Transaction, name: str, draft: Book, late: Callable[[], None]
+    ) -> None:
+        """Store a request about call or seat `name`; `draft` has its facts. Raises Refused.
+        `late` is called when it was stored after all, though nobody waits any more."""
+        if name in self._doubts:
+            raise Refused("outcome-unknown")
         try:
             done = self._recorder.submit(work)
             async with asyncio.timeout(COMMIT_SECONDS):
                 await asyncio.shield(done)
         except TimeoutError as error:
-            self._spawn(_after(done, late), "stored late")
+            self._doubts.open(name, draft)
+            self._spawn(self._find_out(done, name, late), f"open request about {name}")
             raise Refused("outcome-unknown") from error
         except StoreUnknown as error:
             raise Refused("outcome-unknown") from error
         except StoreError as error:
             raise Refused("store-cannot-write") from error
 
-    async def _came_late(self, call: Call, facts: Sequence[Fact]) -> None:
-        """A request was stored when it had been given up: it is in the journal and was shown, and
-        its acts were not done. The legs it asked for never come."""
+    async def _find_out(
+        self, done: asyncio.Future[None], name: str, late: Callable[[], None]
+    ) -> None:
+        try:
+            await done
+        except StoreError:
+            self._doubts.refused(name)
+            return
+        late()
 
-        async def take_in() -> None:
-            for fact in facts:
-                self.book.apply(fact)
-
-        await self._box(call.case).ask(take_in)
+    def _call_came_late(self, ident: str, facts: Sequence[Fact]) -> None:
+        """It is in the journal and was shown, and its acts were not done: the legs it asked for
+        never come, the end it asked for does not either."""
+        call = self._doubts.stored(ident).calls[ident]
+        self.book.calls[ident] = call
+        self.note(Fact("call.storedLate", self._clock.now(), call.case, ident, actor="daemon"))
         for fact in facts:
             leg = call.legs.get(fact.subject or "")
             if fact.kind == "call.originated" and leg is not None:
                 self.never_seen(call, leg)
-        self.not_ended(call.id)
+        self.not_ended(ident)
+
+    def note(self, fact: Fact) -> None:
+        """Record something that is no event of a conversation."""
+        self.book.apply(fact)
+        self._record([fact])
+
+    def _record(self, facts: Sequence[Fact]) -> None:
+        """These facts have taken effect: they are stored as soon as can be."""
+        self._doubts.recorded(facts)
+        self._recorder.record(Transaction(facts, rows_after(self.book, facts)))
 
     # Acts
 
@@ -262,37 +280,39 @@ class Calls:
         reason: str = "",
     ) -> Answer:
         """A service of an agent: log on, ready, not ready … Raises Refused."""
+        about = {"actor": actor, "agent": agent, "role": role, "reason": reason}
+        box = self._seat_box(seat)
+        acts = await box.ask(lambda: self._decide_agent(seat, event, key, about))
+        await self._tell_queue(acts)
+        return Answer(key, 202, {"seat": seat})
+
+    async def _decide_agent(
+        self, seat: str, event: AE, key: str, about: dict[str, str]
+    ) -> list[AgentAct]:
         draft = Book()
-        draft.seats = (
-            {seat: copy.deepcopy(self.book.seats[seat])} if seat in self.book.seats else {}
-        )
-        facts, acts = agent_event(
-            draft,
-            seat,
-            event,
-            at=self._clock.now(),
-            actor=actor,
-            agent=agent,
-            role=role,
-            reason=reason,
-            wrap_up=self._wrap_up,
-        )
-        answer = Answer(key, 202, {"seat": seat})
+        if seat in self.book.seats:
+            draft.seats[seat] = copy.deepcopy(self.book.seats[seat])
+        at = self._clock.now()
+        facts, acts = agent_event(draft, seat, event, at=at, wrap_up=self._wrap_up, **about)
+        work = Transaction(facts, rows_after(draft, facts), answer=Answer(key, 202, {"seat": seat}))
+        await self._store(work, seat, draft, lambda: self._seat_came_late(seat, acts))
+        for fact in facts:
+            self.book.apply(fact)
+        return acts
 
-        async def take_in() -> None:
-            for fact in facts:
-                self.book.apply(fact)
-            await self._tell_queue(acts)
-
-        await self._store(Transaction(facts, rows_after(draft, facts), answer=answer), take_in)
-        await take_in()
-        return answer
+    def _seat_came_late(self, seat: str, acts: Sequence[AgentAct]) -> None:
+        self.book.seats[seat] = self._doubts.stored(seat).seats[seat]
+        self.note(Fact("seat.storedLate", self._clock.now(), subject=seat, actor="daemon"))
+        self._spawn(self._tell_queue(acts), f"queue member {seat}")
 
     def agent_seen(self, seat: str, event: AE) -> None:
-        """Something a seat's telephone did."""
+        """Something a seat's telephone did; while a request of the seat is stored, after it."""
+        self._seat_box(seat).post(lambda: self._agent_seen(seat, event))
+
+    def _agent_seen(self, seat: str, event: AE) -> None:
         facts = self._agent_event(seat, event)
         if facts:
-            self._recorder.record(Transaction(facts, rows_after(self.book, facts)))
+            self._record(facts)
 
     def _agent_event(self, seat: str, event: AE) -> list[Fact]:
         facts, acts = agent_event(
@@ -315,14 +335,18 @@ class Calls:
                 event = AE.CLEARED if leg.joined_at else AE.NO_ANSWER
                 if leg.joined_at is None and leg.cause in (26, 16):
                     event = AE.CLEARED  # somebody else took the call, or the citizen left
-            if event is not None:
+            if event is None:
+                continue
+            if self._seat_box(leg.seat).lock.locked():
+                self.agent_seen(leg.seat, event)
+            else:
                 out += self._agent_event(leg.seat, event)
         return out
 
     async def _tell_queue(self, acts: Sequence[AgentAct]) -> None:
         for act in acts:
             try:
-                await self._switch.agent(act)
+                await self._seat_box(act.seat).in_turn(partial(self._switch.agent, act))
             except (ActRefused, ActUnknown) as error:
                 # the snapshot after the next login compares queue and seats (`members`)
                 _log.warning("agent.act_failed", act=act.what, seat=act.seat, reason=str(error))
@@ -337,6 +361,9 @@ class Calls:
 
     def _box(self, case: str) -> Mailbox:
         return self._boxes.setdefault(case, Mailbox())
+
+    def _seat_box(self, seat: str) -> Mailbox:
+        return self._seat_boxes.setdefault(seat, Mailbox())
 
     def forget(self, call: Call) -> None:
         """The call is over and its recording closed: memory lets it go."""

@@ -13,8 +13,7 @@ from bridge.domain.conversation import S
 from bridge.domain.journal import Fact, iso
 from bridge.domain.seen import Arrived
 from bridge.flows.calls import Calls
-from bridge.flows.ports import Row, Transaction
-from bridge.flows.rows import rows_after
+from bridge.flows.ports import Row
 
 SEATS_OF_CASES = 50_000
 """Cases whose last seat is remembered for a hand-back."""
@@ -57,11 +56,6 @@ class Room(Calls):
         if record is None or record.phone != state:
             now = self._clock.now()
             self.note(Fact("seat.phone", now, subject=seat, data={"state": state}))
-
-    def note(self, fact: Fact) -> None:
-        """Record something that is no event of a conversation."""
-        self.book.apply(fact)
-        self._recorder.record(Transaction([fact], rows_after(self.book, [fact])))
 
     async def close(
         self, call: Call, tracks: Callable[[Call], Awaitable[Mapping[str, Any]]]
