@@ -62,6 +62,8 @@ DRAIN_S = 5.0
 DESK_S = 1.5
 """For answers under way when we are told to stop."""
 CASES_REMEMBERED_DAYS = 30
+UNCLOSED_DAYS = 3
+"""A daemon that was away for longer leaves the recordings of its last calls unjoined."""
 
 
 class SystemClock:
@@ -110,6 +112,7 @@ class Daemon:
             ]
             if self.orders is not None:
                 running.append(group.create_task(self.orders.run(), name="orders"))
+            self.room.close_those_over()
             gc.collect()
             gc.freeze()
             await self.stop.wait()
@@ -204,10 +207,12 @@ class Daemon:
         )
 
     async def _restore(self) -> None:
-        """What was decided before this start: live calls, seats, numbers already given."""
+        """What was decided before this start: live calls, those whose recording was not closed,
+        seats, numbers already given."""
         reader = self.store.reader
         facts: list[Fact] = []
-        for row in await reader.live_calls():
+        since = self.clock.now() - timedelta(days=UNCLOSED_DAYS)
+        for row in [*await reader.live_calls(), *await reader.unclosed_calls(since)]:
             after = 0
             while row.case and (page := await reader.entries_of_case(row.case, after)):
                 facts += [entry.fact for entry in page if entry.fact.call == row.id]

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from bridge.asterisk.manager import AmiLink
 from bridge.asterisk.translate import CASE, Translator, number
 from bridge.domain.call import Book, Call, Role
-from bridge.domain.conversation import E
+from bridge.domain.conversation import E, S
 from bridge.domain.handoff import UNSEEN
 from bridge.domain.seen import Answered, AnySeen, Arrived, Born, Entered, Exited, Gone, Noted, Rang
 from bridge.wire.ami import Message
@@ -76,6 +76,11 @@ _PLACES = {
     "citizen-waits": E.CITIZEN_WAITS,
     "goodbye": E.GOODBYE,
 }
+
+
+_WALK = ("citizen-alone", "citizen-queue", "ring-seat")
+"""Places of a citizen whom nobody has any more: a seat is looked for."""
+_LOOKED_FOR = (S.QUEUED, S.ALERTING)
 
 
 def differences(
@@ -156,5 +161,10 @@ def _legs(
         if channel.bridge:
             yield Entered(call=case, at=now, learnt=now, leg=channel.unique, bridge=channel.bridge)
     citizen = next((channel for channel in there if channel.unique == case), None)
-    if citizen is not None and not citizen.bridge and citizen.context in _PLACES:
-        yield Noted(call=case, at=now, learnt=now, what=_PLACES[citizen.context], leg=case)
+    if citizen is None or citizen.bridge:
+        return
+    what = _PLACES.get(citizen.context)
+    if citizen.context in _WALK and call is not None and call.state not in _LOOKED_FOR:
+        what = E.CITIZEN_ALONE
+    if what is not None:
+        yield Noted(call=case, at=now, learnt=now, what=what, leg=case)

@@ -203,7 +203,8 @@ class Book:
         call = self.calls.get(fact.call or "")
         if call is None:
             return
-        call.seen_at = max(call.seen_at, fact.at) if call.seen_at else fact.at
+        if fact.actor == "switch":  # what people ask for tells nothing of the switch
+            call.seen_at = max(call.seen_at, fact.at) if call.seen_at else fact.at
         if group == "handoff":
             _handoff(call, name, fact)
         elif fact.kind in _ON_CALL:

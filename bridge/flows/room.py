@@ -11,6 +11,7 @@ from bridge.domain.agent import AE
 from bridge.domain.call import Book, Call, Leg, Seat
 from bridge.domain.conversation import S
 from bridge.domain.journal import Fact, iso
+from bridge.domain.observe import is_over
 from bridge.domain.seen import Arrived
 from bridge.flows.calls import Calls
 from bridge.flows.ports import Row
@@ -76,6 +77,11 @@ class Room(Calls):
             while len(seats) > SEATS_OF_CASES:
                 seats.popitem(last=False)
         self.forget(call)
+
+    def close_those_over(self) -> None:
+        """Calls that an earlier life saw end and did not close."""
+        for call in [call for call in self.book.calls.values() if is_over(call)]:
+            self._on_over(call)
 
     def note_all_busy(self) -> None:
         """Since when no seat is ready, and for how long nobody was (YJ-38)."""

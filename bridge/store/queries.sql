@@ -201,6 +201,11 @@ SELECT id, case_no, created_at, doc ->> 'outcome', doc ->> 'number',
                 WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL)
   FROM call_ WHERE created_at >= :since AND created_at < :until;
 
+-- unclosed_calls: calls that are over and whose recording was never closed
+SELECT id, case_no, state, doc FROM call_
+ WHERE created_at >= :since AND state = 'cleared' AND json_extract(doc, '$.recording') IS NULL
+ ORDER BY created_at, id LIMIT :most;
+
 -- calls_since: every call of the last weeks with its case, oldest first; + keeps to the index by day
 SELECT id, case_no FROM call_
  WHERE +case_no IS NOT NULL AND created_at >= :since ORDER BY created_at, id;

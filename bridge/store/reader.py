@@ -134,6 +134,11 @@ class Reader:
         """Calls whose state is not `cleared`; the default is far above what one Asterisk holds."""
         return [_row("call", values) for values in await self._all("live_calls", {"most": limit})]
 
+    async def unclosed_calls(self, since: datetime, limit: int = PAGE) -> Sequence[Row]:
+        """Calls of that time on that are over, and whose recording no life of ours has closed."""
+        found = await self._all("unclosed_calls", {"since": iso(since), "most": limit})
+        return [_row("call", values) for values in found]
+
     async def calls_since(self, since: datetime) -> Sequence[tuple[str, str]]:
         """Call and case of every call recorded from that time on, oldest first."""
         found = await self._all("calls_since", {"since": iso(since)})

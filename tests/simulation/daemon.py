@@ -116,6 +116,7 @@ class Daemon:
             group.create_task(self.watch.beat())
             group.create_task(self.courier.run())
             group.create_task(self._keep_house())
+            self.room.close_those_over()
             self.ready = True
             await self.stop.wait()
 
@@ -181,7 +182,8 @@ class Daemon:
     async def _restore(self) -> None:
         reader = self.store.reader
         facts: list[Fact] = []
-        for row in await reader.live_calls():
+        since = self.clock.now() - timedelta(days=3)
+        for row in [*await reader.live_calls(), *await reader.unclosed_calls(since)]:
             if row.case:
                 page = await reader.entries_of_case(row.case)
                 facts += [entry.fact for entry in page if entry.fact.call == row.id]

@@ -434,6 +434,15 @@ class Reader:
     async def live_calls(self) -> list[Row]:
         return [row for row in await self.rows("call") if row.state != "cleared"]
 
+    async def unclosed_calls(self, since: datetime) -> list[Row]:
+        rows = [row for row in await self.rows("call") if row.state == "cleared"]
+        old = iso(since)
+        return [
+            row
+            for row in rows
+            if row.doc.get("recording") is None and str(row.doc.get("offered_at")) >= old
+        ]
+
     async def entries_of_case(self, case: str, after: int = 0) -> list[Entry]:
         journal = (await self._tables()).journal
         return [entry for entry in journal if entry.fact.case == case and entry.seq > after]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.domain.conversation import S
-from bridge.domain.journal import Fact
+from bridge.domain.journal import Fact, Json
 from bridge.flows.ports import Row, StoreError, Transaction
 from bridge.store.connection import open_reading
 from tests.store.store_kit import at, decision, opened
@@ -66,6 +66,24 @@ async def test_live_calls_are_those_not_cleared(tmp_path: Path) -> None:
         assert live == {state.value for state in S} - {S.CLEARED.value}
         after = await store.reader.rows("call", after="call-q")
         assert [row.id for row in after] == ["call-queued", "call-waiting"]
+
+
+async def test_calls_that_are_over_and_were_never_closed_are_found_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        found: tuple[tuple[str, str, Json, float], ...] = (
+            ("old", "cleared", None, 0),
+            ("left", "cleared", None, 100),
+            ("closed", "cleared", {"tracks": []}, 100),
+            ("live", "queued", None, 100),
+        )
+        for name, state, recording, second in found:
+            row = Row("call", name, None, state, {"recording": recording})
+            await store.commit(
+                Transaction(facts=[Fact("call.state", at(second), call=name)], rows=[row])
+            )
+        assert [row.id for row in await store.reader.unclosed_calls(at(50))] == ["left"]
 
 
 async def test_calls_of_the_last_days_are_known_with_their_cases(tmp_path: Path) -> None:
