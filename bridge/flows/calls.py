@@ -206,7 +206,16 @@ class Calls:
         self.not_ended(ident)
 
     def note(self, fact: Fact) -> None:
-        """Record something that is no event of a conversation."""
+        """Record something that is no event of a conversation, in the order of its case or seat."""
+        about_seat = fact.kind.startswith(("agent.", "seat.")) and fact.subject
+        if fact.case:
+            self._box(fact.case).post(lambda: self._noted(fact))
+        elif about_seat:
+            self._seat_box(about_seat).post(lambda: self._noted(fact))
+        else:
+            self._noted(fact)
+
+    def _noted(self, fact: Fact) -> None:
         self.book.apply(fact)
         self._record([fact])
 

@@ -76,7 +76,7 @@ class Room(Calls):
             seats[call.case] = call.seat
             while len(seats) > SEATS_OF_CASES:
                 seats.popitem(last=False)
-        self.forget(call)
+        self._box(call.case).post(lambda: self.forget(call))
 
     def close_those_over(self) -> None:
         """Calls that an earlier life saw end and did not close."""

@@ -6,7 +6,7 @@ import os
 
 from tests.simulation.world import run
 
-SEEDS = int(os.environ.get("SIM_SEEDS", "120"))
+SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
 FIRST = int(os.environ.get("SIM_FIRST", "1"))
 
 
