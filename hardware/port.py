@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from hardware.port_hidraw import SCHEME, open_hidraw
 from hardware.port_interface import (
     Backend,
     ModemLines,
@@ -26,23 +27,14 @@ __all__ += ["open_port"]
 
 
 async def open_port(settings: PortSettings) -> Port:
-    """Open exclusively, RTS and DTR down, then as `settings` say. Raises PortError."""
+    """Open exclusively, with RTS and DTR as `settings` say (down unless told). Raises PortError."""
+    if settings.name.startswith(SCHEME):
+        return await open_hidraw(settings)
     loop = asyncio.get_running_loop()
     try:
         await loop.run_in_executor(None, check_name, settings.name)
     except PortNameError as wrong:
         raise PortError(str(wrong)) from wrong
-    port: Port
     if settings.backend == "serialx":
-        port = await open_serialx(settings)
-    else:
-        port = await open_pyserial(settings)
-    if settings.rts or settings.dtr:
-        try:
-            await port.set_lines(rts=settings.rts or None, dtr=settings.dtr or None)
-        except NoModemLines:
-            pass
-        except PortError:
-            await port.close()
-            raise
-    return port
+        return await open_serialx(settings)
+    return await open_pyserial(settings)

@@ -31,8 +31,8 @@ class PortSettings:
     """A port and how it is set.
 
     `name`: /dev/serial/by-id or by-path, our udev name, a built-in ttyS, a pty, `rfc2217://host:p`
-    or `socket://host:p`. `rts` and `dtr` are what they become after the port was opened with both
-    down; with `rtscts` the kernel moves RTS and `rts` says nothing.
+    or `socket://host:p`. `rts` and `dtr` are their levels from the first moment a program can have
+    them so; with `rtscts` the kernel moves RTS and `rts` says nothing.
     """
 
     name: str

@@ -68,7 +68,7 @@ def _close_late(future: asyncio.Future[serial.SerialBase]) -> None:
 
 
 def _pyserial(settings: PortSettings) -> serial.SerialBase:
-    """In a thread: the port is made closed, its lines are set down, then it is opened."""
+    """In a thread: the port is made closed, its lines are set, then it is opened."""
     port: Any = serial.serial_for_url(
         settings.name,
         do_not_open=True,
@@ -81,9 +81,15 @@ def _pyserial(settings: PortSettings) -> serial.SerialBase:
         exclusive=None if is_network(settings.name) else True,
         timeout=0.25 if settings.name.startswith("rfc2217://") else 0,
     )
-    port.dtr = False
-    port.rts = False
-    port.open()
+    port.dtr = settings.dtr
+    port.rts = settings.rts
+    try:
+        port.open()
+    except serial.SerialException as error:
+        if "'control'" not in str(error) or not settings.name.startswith("rfc2217://"):
+            raise
+        port.port = settings.name + "?ign_set_control"  # a box without modem lines does not answer
+        port.open()
     connection = getattr(port, "_socket", None)
     if isinstance(connection, socket.socket):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -26,7 +26,7 @@ from hardware.port_interface import (
 async def open_serialx(settings: PortSettings) -> Port:
     """A port of serialx. Raises PortGone."""
     port = _Serialx(settings.name)
-    low = serialx.PinState.LOW
+    rts, dtr = (serialx.PinState.convert(level) for level in (settings.rts, settings.dtr))
     try:
         transport, _ = await serialx.create_serial_connection(
             asyncio.get_running_loop(),
@@ -39,13 +39,15 @@ async def open_serialx(settings: PortSettings) -> Port:
             rtscts=settings.rtscts,
             exclusive=True,
             byte_size=settings.bits,
-            dtr_on_open=low,
-            rts_on_open=serialx.PinState.UNDEFINED if settings.rtscts else low,
+            dtr_on_open=dtr,
+            rts_on_open=serialx.PinState.UNDEFINED if settings.rtscts else rts,
             close_timeout=2.0,
         )
     except (OSError, ValueError, TimeoutError, serialx.SerialException, termios.error) as error:
         raise refused(settings, error) from error
     transport.set_write_buffer_limits(high=0)
+    if settings.name.startswith("rfc2217://"):  # it does not tell the gateway by itself
+        await port.set_lines(rts=settings.rts, dtr=settings.dtr)
     return port
 
 
