@@ -26,10 +26,19 @@ FAX_PROGRAMS: Final = {f"/usr/lib/{platform.machine()}-linux-gnu/libspandsp.so.2
 MAIL_PROGRAMS: Final = {"dovecot": "dovecot-imapd"}
 """Plays the mailbox that units answer to; started by the tests, without any right."""
 
+HARDWARE_PROGRAMS: Final = {
+    "gammu": "gammu",
+    "multimon-ng": "multimon-ng",
+    "gensiot": "gensio-bin",
+    "ser2net": "ser2net",
+    "/usr/lib/python3/dist-packages/gensio.py": "python3-gensio",
+}
+"""Programs that judge the radio drivers and their emulators from outside."""
+
 
 def prepare() -> AsteriskRoot:
     """Install what is missing, showing progress. Raises SetupError naming the mend."""
-    tests = UNIT_PROGRAMS | FAX_PROGRAMS | MAIL_PROGRAMS
+    tests = UNIT_PROGRAMS | FAX_PROGRAMS | MAIL_PROGRAMS | HARDWARE_PROGRAMS
     ensure_programs(PROGRAMS | PAPER_FILES | tests | missing_programs())
     root = ensure_root()
     trouble = host_name_trouble(socket.gethostname())

@@ -42,9 +42,7 @@ def heard_by_multimon(decoder: str, tones: list[Tone]) -> list[str]:
     return [line.partition(": ")[2] for line in done.stdout.decode().splitlines()]
 
 
-@pytest.mark.parametrize(
-    "system", ["ZVEI1", "ZVEI2", "ZVEI3", "DZVEI", "EEA", "EIA", "CCIR"]
-)
+@pytest.mark.parametrize("system", ["ZVEI1", "ZVEI2", "ZVEI3", "DZVEI", "EEA", "EIA", "CCIR"])
 def test_multimon_reads_our_five_tone_calls(system: str) -> None:
     assert heard_by_multimon(system, five_tone(SYSTEMS[system], "12345")) == ["12345"]
     assert heard_by_multimon(system, five_tone(SYSTEMS[system], "67890")) == ["67890"]
