@@ -59,6 +59,8 @@ CEL_CURSOR = "cel"
 RECKONED_CURSOR = "reconcile"
 START_CURSOR = "asterisk_started_at"
 DRAIN_S = 5.0
+FINISH_S = 2.0
+"""How long what was begun may go on after the wish to stop."""
 DESK_S = 1.5
 """For answers under way when we are told to stop."""
 CASES_REMEMBERED_DAYS = 30
@@ -90,6 +92,7 @@ class Daemon:
         self.recorder = Recorder(store, self._store_trouble)
         self.numbers = CaseNumbers(settings.site.tz)
         self._group: asyncio.TaskGroup | None = None
+        self._spawned: set[asyncio.Task[object]] = set()
         self._joining = asyncio.Semaphore(1)
         self.nonces: Nonces[Words] = Nonces(self.clock.monotonic)
 
@@ -118,9 +121,11 @@ class Daemon:
             await self.stop.wait()
             sd_notify.notify(sd_notify.STOPPING)
             await asyncio.wait([desk], timeout=DESK_S)
+            if self._spawned:  # acts end by their own deadlines; waits for people do not
+                await asyncio.wait(self._spawned, timeout=FINISH_S)
             with contextlib.suppress(TimeoutError):
                 await self.recorder.drain(DRAIN_S)
-            for task in running:
+            for task in [*running, *self._spawned]:
                 task.cancel()
 
     async def _wire_up(self) -> None:
@@ -229,7 +234,9 @@ class Daemon:
         if self._group is None or self.stop.is_set():
             work.close()
             return
-        self._group.create_task(work, name=name)
+        task = self._group.create_task(work, name=name)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
 
     # What parts tell
 

@@ -24,6 +24,8 @@ from bridge.desk.problems import MEDIA_TYPE, Problem, document, status_of
 from bridge.desk.reads import reads
 from bridge.desk.rest import agents, services
 from bridge.desk.shapes import ProblemDoc
+from bridge.desk.unit_pages import unit_pages
+from bridge.desk.unit_socket import UnitSocket
 from bridge.domain.errors import Refused
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +45,7 @@ def create_app(parts: Parts, *, hosts: Collection[str], origins: Collection[str]
         redirect_slashes=False,
     )
     app.state.parts = parts
-    for router in (reads(), agents(), services(), orders(), pages()):
+    for router in (reads(), agents(), services(), orders(), unit_pages(), pages()):
         app.include_router(router)
     events = asyncapi()
 
@@ -52,6 +54,7 @@ def create_app(parts: Parts, *, hosts: Collection[str], origins: Collection[str]
         return JSONResponse(events)
 
     app.router.routes.append(WebSocketRoute("/cti", Cti(parts).connection))
+    app.router.routes.append(WebSocketRoute("/unit/events", UnitSocket(parts).connection))
     for error, handler in _HANDLERS:
         app.add_exception_handler(error, handler)
     _publish_problem(app)

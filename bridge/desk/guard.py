@@ -20,6 +20,8 @@ _log = structlog.get_logger(__name__)
 
 MAX_BODY = 64 * 1024
 BODY_SECONDS = 10.0
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -49,7 +51,7 @@ class Guard:
             self._check_host(headers)
             if scope["method"] in UNSAFE:
                 self._check_origin(headers)
-                receive = await _whole_body(headers, receive)
+                receive = await _whole_body(headers, receive, _kind_of(scope["path"]))
         except Problem as problem:
             _tell(problem, scope)
             await problem_response(problem)(scope, receive, dressed)
@@ -103,7 +105,12 @@ async def deny(problem: Problem, send: Send) -> None:
     await send({"type": "websocket.http.response.body", "body": bytes(response.body)})
 
 
-async def _whole_body(headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+def _kind_of(path: str) -> bytes:
+    """What bodies are: forms on the unit's pages and behind links, JSON everywhere else."""
+    return FORM if path.startswith(("/unit/", "/ack/")) else JSON
+
+
+async def _whole_body(headers: Mapping[bytes, bytes], receive: Receive, wanted: bytes) -> Receive:
     """Read the body, at most MAX_BODY in BODY_SECONDS; gives what replays it. Raises Problem."""
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > 9 or int(length) > MAX_BODY:
@@ -123,7 +130,7 @@ async def _whole_body(headers: Mapping[bytes, bytes], receive: Receive) -> Recei
     except TimeoutError as error:
         raise Problem("too-late") from error
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if body and kind != b"application/json":
+    if body and kind != wanted:
         raise Problem("not-json")
     left: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body}]
 

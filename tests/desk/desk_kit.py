@@ -319,8 +319,12 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
     ):
         stop = asyncio.Event()
 
+        spawned: set[asyncio.Task[object]] = set()
+
         def spawn(work: Coroutine[Any, Any, object], name: str) -> None:
-            tasks.create_task(work, name=name)
+            task = tasks.create_task(work, name=name)
+            spawned.add(task)
+            task.add_done_callback(spawned.discard)
 
         recorder = Recorder(store, lambda _: None)
         switch = SimulatedSwitch()
@@ -359,4 +363,5 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
             stop.set()
             await asyncio.wait([serving])
             await recorder.drain(5.0)
-            writing.cancel()
+            for task in [writing, *spawned]:
+                task.cancel()
