@@ -20,8 +20,11 @@ UNIT_PROGRAMS: Final = {"systemd-analyze": "systemd"}
 PAPER_FILES: Final = {"/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc": "fonts-wqy-zenhei"}
 """The typeface of order sheets and other papers."""
 
-FAX_PROGRAMS: Final = {f"/usr/lib/{platform.machine()}-linux-gnu/libspandsp.so.2": "libspandsp2"}
-"""The far fax machine and the modem of the tests that run without real time."""
+FAX_PROGRAMS: Final = {
+    f"/usr/lib/{platform.machine()}-linux-gnu/libspandsp.so.2": "libspandsp2",
+    "iaxmodem": "iaxmodem",
+}
+"""Fax machine and modem of the tests without real time; the soft modem of those in real time."""
 
 MAIL_PROGRAMS: Final = {"dovecot": "dovecot-imapd"}
 """Plays the mailbox that units answer to; started by the tests, without any right."""

@@ -7,15 +7,21 @@ nothing between two acts waits for anything but the modem.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from hardware.fax import t30_limits as limits
 from hardware.fax.hdlc import ADDRESS, CONTROL, CONTROL_FINAL, DLE_ETX, Unshield, checked, shield
 from hardware.fax.model import Model
+from hardware.fax.modem_at import (
+    ABORT_SECONDS,
+    CHUNK,
+    COMMAND_SECONDS,
+    NUMBER,
+    ModemAt,
+    ModemFault,
+    Stopped,
+)
 from hardware.fax.t30 import (
     Act,
     Answered,
@@ -33,57 +39,21 @@ from hardware.fax.t30 import (
     Outcome,
     Quiet,
     Receive,
-    Report,
     Session,
     Speak,
     Train,
     Transmit,
     Untrained,
 )
-from hardware.fax.t30_frames import Frame, parse_frame
+from hardware.fax.t30_frames import parse_frame
+from hardware.fax.watch import FrameSeen, Watch, unwatched
 from hardware.fax.wire import ModemWire, WireGone
 
-COMMAND_SECONDS: Final = 5.0
-"""Until a command that only sets something is answered; soft modems take 20 ms."""
 DATA_GAP_SECONDS: Final = 6.0
 """Without an octet for so long a carrier is over, whatever the modem says (T.31: 5 s)."""
-ABORT_SECONDS: Final = 2.0
 RETRY_PAUSE: Final = 0.05
 """Between two +FRH that were answered at once by NO CARRIER."""
 FCERROR_PAUSE: Final = 0.2
-SLICE: Final = 0.2
-"""How often a wait looks whether a person has cancelled."""
-CHUNK: Final = 1024
-"""Octets written at once: 0.6 s at 14400 bit/s."""
-CAN: Final = b"\x18"
-MAX_LINE: Final = 400
-NUMBER: Final = re.compile(r"[0-9*#,]{1,40}")
-"""What may be dialled; a comma is a pause."""
-
-_DIALLED: Final = {
-    "BUSY": Cause.BUSY,
-    "NO ANSWER": Cause.NO_ANSWER,
-    "NO CARRIER": Cause.NO_FAX,
-    "NO DIALTONE": Cause.NO_DIALTONE,
-    "NO DIAL TONE": Cause.NO_DIALTONE,
-    "NO LOOP CURRENT": Cause.NO_DIALTONE,
-    "VOICE": Cause.NO_FAX,
-    "VCON": Cause.NO_FAX,
-    "ERROR": Cause.MODEM,
-    "OK": Cause.MODEM,
-    "BLACKLISTED": Cause.NUMBER_BLOCKED,
-    "DIALING DISABLED": Cause.NUMBER_BLOCKED,
-}
-FINAL_CODES: Final = frozenset(_DIALLED) | {"CONNECT", "+FCERROR", "+FRH:3"}
-_DELAYED: Final = re.compile(r"DELAYED\b")
-
-
-class ModemFault(Exception):
-    """The modem does not answer as a fax modem should."""
-
-
-class _Stopped(Exception):
-    """A person has cancelled."""
 
 
 class _Line(Enum):
@@ -95,43 +65,22 @@ class _Line(Enum):
     SPOKEN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class FrameSeen:
-    """A frame of the session, for traces and progress."""
-
-    frame: Frame
-    sent: bool
-
-
-Watch = Callable[[Report | FrameSeen], None]
-
-
-class Class1:
+class Class1(ModemAt):
     """One modem in Class 1. One call at a time; `cancel` may come from the same loop."""
 
     def __init__(
-        self, wire: ModemWire, model: Model, watch: Watch = lambda _: None, fax_class: str = "1"
+        self, wire: ModemWire, model: Model, watch: Watch = unwatched, fax_class: str = "1"
     ) -> None:
-        self.about = ""
-        """What the modem says of itself."""
-        self._wire = wire
-        self._model = model
+        super().__init__(wire, model)
         self._watch = watch
         self._class = fax_class
-        self._buffer = bytearray()
-        self._after_cr = False
-        self._cancelled = False
         self._connected = ""
         """`dial`, `answer` or `frh`: the modem is already doing what the next act begins with."""
         self._line = _Line.NOTHING
 
-    def cancel(self) -> None:
-        """End the call; its outcome still tells what became of it."""
-        self._cancelled = True
-
     async def initialise(self) -> None:
         """From whatever state to ready for a call. Raises ModemFault, WireGone."""
-        await self._resynchronise()
+        await self.resynchronise()
         for command in self._model.init:
             await self._command(command)
         await self._must(f"AT+FCLASS={self._class}")
@@ -148,14 +97,6 @@ class Class1:
         """Take the ringing call and play the session to its end."""
         return await self._call("ATA", COMMAND_SECONDS + 10.0, session)
 
-    async def wait_ring(self, seconds: float) -> bool:
-        """Whether RING came within so many seconds."""
-        until = self._wire.now() + seconds
-        while (left := until - self._wire.now()) > 0:
-            if await self._next_line(left) == "RING":
-                return True
-        return False
-
     # A call
 
     async def _call(self, command: str, seconds: float, session: Session) -> Outcome:
@@ -164,7 +105,8 @@ class Class1:
             act = self._tell(session, event)
             while act is not None and not isinstance(act, HangUp):
                 act = await self._carry_out(act, session)
-            await self._hang_up()
+            self._connected = ""
+            await self.on_hook()
         except (WireGone, ModemFault):
             self._tell(session, Lost(Cause.MODEM))
         assert session.outcome is not None  # the act after the last is HangUp
@@ -176,7 +118,7 @@ class Class1:
         self._line = _Line.NOTHING
         try:
             code = await self._command(command, seconds, stoppable=True)
-        except _Stopped:
+        except Stopped:
             await self._abort()
             return Cancelled()
         if code == "CONNECT":
@@ -185,7 +127,7 @@ class Class1:
         if not code:
             await self._abort()
             return Lost(Cause.NO_ANSWER)
-        return Lost(Cause.NUMBER_BLOCKED if _DELAYED.match(code) else _DIALLED[code])
+        return Lost(self.dialled(code))
 
     async def _carry_out(self, act: Act, session: Session) -> Act | None:
         """One act; the next one."""
@@ -209,8 +151,8 @@ class Class1:
                     return await self._receive(number, seconds, session)
                 case HangUp():
                     return None
-        except _Stopped:
-            self._cancelled = False
+        except Stopped:
+            self._cancelled, self._connected = False, ""
             if isinstance(act, Train | Transmit):
                 await self._wire.write(DLE_ETX)
                 await self._result(ABORT_SECONDS)
@@ -330,7 +272,7 @@ class Class1:
             if ahead > self._model.ahead_s:
                 await self._rest(ahead - self._model.ahead_s)
             if self._cancelled:
-                raise _Stopped
+                raise Stopped
             if self._lost_in_data():
                 return Lost(Cause.LINE_CUT)
             await self._wire.write(shield(octets[at : at + CHUNK]))
@@ -338,10 +280,6 @@ class Class1:
         longest = len(octets) * 8 / bps + limits.FRAME_SECONDS
         code = await self._result(longest - (self._wire.now() - started) + COMMAND_SECONDS)
         return Done() if code == "OK" else self._gone(code)
-
-    def _lost_in_data(self) -> bool:
-        """Whether the modem has said in the middle of our sending that the call is gone."""
-        return b"NO CARRIER" in self._buffer
 
     async def _receive(self, number: int, seconds: float, session: Session) -> Act | None:
         until = self._wire.now() + seconds
@@ -381,39 +319,6 @@ class Class1:
 
     # The modem
 
-    async def _hang_up(self) -> None:
-        """On hook for sure: a first ATH0 may only end a state of the modem (fax sheet, 9)."""
-        self._connected = ""
-        for _ in range(3):
-            if await self._command("ATH0") == "OK" and await self._command("AT") == "OK":
-                await self._command("ATH0")
-                return
-        await self._wire.drop_dtr()
-
-    async def _resynchronise(self) -> None:
-        """Until AT is answered by OK: the ladder from a plain AT to DTR. Raises ModemFault."""
-        for step in (b"", CAN, DLE_ETX + CAN, b"+++"):
-            if step:
-                await self._wire.write(step)
-            await self._drain(0.3 if step else 0.02)
-            if await self._command("AT", 1.0) == "OK":
-                return
-        await self._wire.drop_dtr()
-        await self._drain(0.5)
-        if await self._command("ATZ", COMMAND_SECONDS) != "OK":
-            raise ModemFault("调制解调器不应答 / the modem does not answer AT")
-
-    async def _abort(self) -> None:
-        """End a pending reception. Raises ModemFault when the modem cannot be brought back."""
-        self._connected = ""
-        await self._wire.write(CAN)
-        until = self._wire.now() + ABORT_SECONDS
-        while (left := until - self._wire.now()) > 0:
-            code = await self._result(left)
-            if code in ("OK", "NO CARRIER", "ERROR"):
-                return
-        await self._resynchronise()
-
     def _gone(self, code: str) -> Event:
         """Another code than the one a command wants: the call has ended, or the modem is ill."""
         ended = code in ("NO CARRIER", "ERROR", "BUSY", "NO DIALTONE", "NO ANSWER")
@@ -422,92 +327,3 @@ class Class1:
     async def _pause(self, command: str) -> None:
         if command:
             await self._command(command)
-
-    async def _must(self, command: str) -> None:
-        code = await self._command(command)
-        if code != "OK":
-            raise ModemFault(f"{command}: {code or '无应答 / no answer'}")
-
-    async def _command(
-        self, command: str, seconds: float = COMMAND_SECONDS, *, stoppable: bool = False
-    ) -> str:
-        """Send a command line, wait for its result code; empty when none came.
-
-        Raises _Stopped, where the wait may be long, when a person cancels meanwhile.
-        """
-        if self._model.command_delay_s:
-            await self._rest(self._model.command_delay_s)
-        self._buffer.clear()
-        await self._wire.write(command.encode("ascii") + b"\r")
-        return await self._result(seconds, stoppable=stoppable)
-
-    async def _result(self, seconds: float, *, stoppable: bool = False) -> str:
-        """The next final result code."""
-        until = self._wire.now() + seconds
-        while True:
-            line = await self._next_line(until - self._wire.now(), stoppable=stoppable)
-            if not line:
-                return ""
-            if line in FINAL_CODES:
-                return line
-            if line.startswith("CONNECT "):
-                return "CONNECT"
-            if _DELAYED.match(line):
-                return line
-            self.about += line + "\n" if len(self.about) < MAX_LINE else ""
-
-    async def _next_line(self, seconds: float, *, stoppable: bool = False) -> str:
-        """The next line that is not empty; empty when none came in time."""
-        until = self._wire.now() + max(seconds, 0.0)
-        while True:
-            cut = next((n for n, octet in enumerate(self._buffer) if octet in b"\r\n"), None)
-            if cut is not None:
-                line = bytes(self._buffer[:cut]).decode("ascii", "replace").strip()
-                self._after_cr = self._buffer[cut : cut + 1] == b"\r"
-                del self._buffer[: cut + 1]
-                self._take_in(b"")
-                if line:
-                    return line
-                continue
-            del self._buffer[:-MAX_LINE]
-            if stoppable and self._cancelled:
-                raise _Stopped
-            left = until - self._wire.now()
-            if left <= 0:
-                return ""
-            self._take_in(await self._wire.read(min(left, SLICE)))
-
-    def _take_in(self, data: bytes) -> None:
-        """Into the buffer, without the LF that belongs to the line before: data may follow it."""
-        self._buffer += data
-        if self._after_cr and self._buffer:
-            self._after_cr = False
-            if self._buffer[:1] == b"\n":
-                del self._buffer[:1]
-
-    async def _octets(self, seconds: float) -> bytes:
-        """What has come of a data stream; empty after so many seconds. Raises _Stopped."""
-        until = self._wire.now() + max(seconds, 0.0)
-        while True:
-            if self._cancelled:
-                raise _Stopped
-            if self._buffer:
-                octets = bytes(self._buffer)
-                self._buffer.clear()
-                return octets
-            left = until - self._wire.now()
-            if left <= 0:
-                return b""
-            self._take_in(await self._wire.read(min(left, SLICE)))
-
-    async def _rest(self, seconds: float) -> None:
-        """Wait, taking in what the modem says."""
-        until = self._wire.now() + seconds
-        while (left := until - self._wire.now()) > 0:
-            self._take_in(await self._wire.read(min(left, SLICE)))
-
-    async def _drain(self, seconds: float) -> None:
-        """Throw away what still comes."""
-        while await self._wire.read(seconds):
-            pass
-        self._buffer.clear()

@@ -91,13 +91,14 @@ class Page:
         )
         return Page(rows, self.width, fine=False)
 
-    def coded(self, coding: Coding, min_line_bits: int = 0) -> bytes:
-        """Octets of the page for the line, bit first sent = LSB."""
+    def coded(self, coding: Coding, min_line_bits: int = 0, *, rtc: bool = True) -> bytes:
+        """Octets of the page for the line, bit first sent = LSB. `rtc`: with T.4's end of page."""
         if coding is Coding.MMR:
             return _libtiff_t6(self)
         two_dimensional = coding is Coding.MR
         k = (K_FINE if self.fine else K_STANDARD) if two_dimensional else 0
-        return join_t4(code_lines(self.lines(), self.width, k), min_line_bits, two_dimensional)
+        coded = code_lines(self.lines(), self.width, k)
+        return join_t4(coded, min_line_bits, two_dimensional, rtc=rtc)
 
 
 def _either(one: bytes, other: bytes) -> bytes:

@@ -70,6 +70,10 @@ class ReceiverSettings:
     rates: tuple[Rate, ...] = ALL_RATES
     """What the modem receives."""
 
+    def with_rates(self, rates: tuple[Rate, ...]) -> ReceiverSettings:
+        """The same with other speeds."""
+        return replace(self, rates=rates)
+
 
 class State(StrEnum):
     """Where a receiver stands."""

@@ -7,7 +7,7 @@ by MCF, RTP or PIP to the page's own post-page message (T.30, 5.3.6.1.7).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -72,6 +72,10 @@ class SenderSettings:
     rates: tuple[Rate, ...] = ALL_RATES
     """What the modem sends."""
     max_bps: int = 14400
+
+    def with_rates(self, rates: tuple[Rate, ...]) -> SenderSettings:
+        """The same with other speeds."""
+        return replace(self, rates=rates)
 
 
 class State(StrEnum):

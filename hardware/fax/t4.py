@@ -164,15 +164,17 @@ def code_lines(lines: Sequence[Sequence[int]], width: int, k: int) -> list[str]:
     ]
 
 
-def join_t4(coded: Sequence[str], min_line_bits: int, two_dimensional: bool) -> bytes:
-    """A T.4 page from `code_lines`: EOL, lines filled to the minimum length, RTC.
+def join_t4(
+    coded: Sequence[str], min_line_bits: int, two_dimensional: bool, *, rtc: bool = True
+) -> bytes:
+    """A T.4 page from `code_lines`: EOL, lines filled to the minimum length, RTC if wanted.
 
     `min_line_bits` is the receiver's minimum scan-line time × rate (T.4, 4.1.3); 0 in ECM.
     """
     shortest = max(0, min_line_bits - len(EOL))
     whole = EOL.join(code.ljust(shortest, "0") for code in coded)
-    rtc = (EOL + "1" if two_dimensional else EOL) * RTC_EOLS
-    return to_octets(EOL + whole + rtc)
+    end = (EOL + "1" if two_dimensional else EOL) * RTC_EOLS
+    return to_octets(EOL + whole + (end if rtc else ""))
 
 
 def decode_1d(bits: str, at: int, width: int) -> tuple[Line, int]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hardware.fax.class1 import Class1, FrameSeen
+from hardware.fax.class1 import Class1
 from hardware.fax.model import Model
 from hardware.fax.t30 import Outcome, Report
+from hardware.fax.watch import FrameSeen
 from tests.hardware.fax.spandsp import (
     ALERTING,
     ANSWERED,

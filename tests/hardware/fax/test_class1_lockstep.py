@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hardware.fax.class1 import Class1, FrameSeen
+from hardware.fax.class1 import Class1
 from hardware.fax.page import Page, PageError, read_tiff, write_tiff
 from hardware.fax.rates import (
     FALL_BACK,
@@ -29,6 +29,7 @@ from hardware.fax.t30 import Cause, Outcome, Result, Session
 from hardware.fax.t30_frames import Coding
 from hardware.fax.t30_receiver import Receiver, ReceiverSettings
 from hardware.fax.t30_sender import Sender, SenderSettings
+from hardware.fax.watch import FrameSeen
 from tests.hardware.fax.lockstep import PhoneLine, driver
 from tests.hardware.fax.pages import noisy_page, plain_page, text_page
 from tests.hardware.fax.spandsp import T6, V17, V27TER, V29, Noise, Samples, Terminal, library

@@ -1,0 +1,188 @@
+"""The telephone network of the laboratory's fax modems: soft modems (iaxmodem) on an Asterisk of
+their own, with fax machines (res_fax_spandsp) at the other end.
+
+It is apart from the bridge's Asterisk, as fax lines are in the field. Everything is below one
+directory and on 127.0.0.1; it ends with the process that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import os
+import pwd
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bridge.lab.child import end, free_port, launch
+from bridge.lab.packages import find_program
+from bridge.lab.ports import HOST
+from bridge.lab.progress import SetupError
+from bridge.lab.root import AsteriskRoot
+from bridge.lab.site import asterisk_conf
+
+BOOT_SECONDS: Final = 20.0
+MACHINE: Final = "800"
+"""Dials a fax machine that receives with ECM; 801 one without."""
+NO_ECM: Final = "801"
+BUSY: Final = "802"
+SILENT: Final = "803"
+"""Answers and says nothing, like a person who waits."""
+FAX_IDENTITY: Final = "057188888888"
+_MODULES: Final = (
+    *("res_timing_timerfd", "codec_ulaw", "codec_alaw", "codec_resample", "format_wav"),
+    *("chan_iax2", "res_crypto", "res_fax", "res_fax_spandsp", "app_dial", "app_verbose"),
+    *("app_exec", "res_clioriginate", "func_channel", "func_logic", "func_strings"),
+    *("func_callerid", "bridge_simple", "pbx_config"),
+)
+_PLAN: Final = f"""[general]
+static = yes
+[lines]
+exten => {MACHINE},1,Answer()
+ same => n,Set(FAXOPT(ecm)=yes)
+ same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
+ same => n,ReceiveFAX(${{RECEIVED}}/${{CALLERID(num)}}-${{UNIQUEID}}.tif)
+exten => {NO_ECM},1,Answer()
+ same => n,Set(FAXOPT(ecm)=no)
+ same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
+ same => n,ReceiveFAX(${{RECEIVED}}/${{CALLERID(num)}}-${{UNIQUEID}}.tif)
+exten => {BUSY},1,Busy(5)
+exten => {SILENT},1,Answer()
+ same => n,Wait(90)
+exten => _70XX,1,Dial(IAX2/${{EXTEN}},60)
+[machine]
+exten => _70XX,1,Set(FAXOPT(ecm)=${{IF($["${{FAXECM}}"="no"]?no:yes)}})
+ same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
+ same => n,SendFAX(${{FAXFILE}})
+[globals]
+RECEIVED = {{received}}
+"""
+
+
+@dataclass(slots=True)
+class FaxNetwork:
+    """One Asterisk and its soft modems; the lines are numbers 7001 and up."""
+
+    root: AsteriskRoot
+    path: Path
+    lines: tuple[str, ...] = ("7001", "7002")
+    _iax_port: int = 0
+    _asterisk: asyncio.subprocess.Process | None = field(default=None, init=False)
+    _modems: dict[str, asyncio.subprocess.Process] = field(default_factory=dict, init=False)
+    _modem_ports: dict[str, int] = field(default_factory=dict, init=False)
+
+    @property
+    def received(self) -> Path:
+        """Where the fax machines put what they receive."""
+        return self.path / "received"
+
+    def device(self, line: str) -> Path:
+        """The serial device of a line's modem."""
+        return self.path / f"modem-{line}"
+
+    async def start(self) -> None:
+        """Start all of it. Raises SetupError when it does not come up in time."""
+        self._iax_port = free_port()
+        self._modem_ports = {line: free_port() for line in self.lines}
+        self._configure()
+        etc = self.path / "etc"
+        command = self.root.command("asterisk", "-f", "-C", str(etc / "asterisk.conf"))
+        (self.path / "asterisk").mkdir(exist_ok=True)
+        self._asterisk = await launch(command, self.path / "asterisk")
+        if "fully booted" not in (await self.console("core waitfullybooted", BOOT_SECONDS)).lower():
+            raise SetupError(f"{self.path}: the fax network's Asterisk does not boot")
+        for line in self.lines:
+            await self.start_modem(line)
+
+    async def start_modem(self, line: str) -> None:
+        """Start one soft modem, and wait for its device. Raises SetupError."""
+        program = find_program("iaxmodem")
+        if program is None:
+            raise SetupError("iaxmodem: not on this machine")
+        place = self.path / f"iaxmodem-{line}"
+        place.mkdir(exist_ok=True)
+        # The program reads /etc/iaxmodem/<name> alone: the name leads out of there.
+        name = f"../..{self.path / 'etc' / f'modem-{line}'}"
+        self._modems[line] = await launch([program, name], place)
+        deadline = time.monotonic() + BOOT_SECONDS
+        while not self.device(line).exists():
+            if self._modems[line].returncode is not None or time.monotonic() > deadline:
+                words = (place / "output").read_text(errors="replace")[-500:]
+                raise SetupError(f"iaxmodem does not start:\n{words}")
+            await asyncio.sleep(0.02)
+
+    async def kill_modem(self, line: str) -> None:
+        """End a soft modem as if it were unplugged."""
+        await end(self._modems.pop(line))
+        self.device(line).unlink(missing_ok=True)
+
+    async def stop(self) -> None:
+        """End all of it."""
+        for process in self._modems.values():
+            await end(process)
+        self._modems.clear()
+        if self._asterisk is not None:
+            await end(self._asterisk)
+
+    async def console(self, command: str, timeout: float = 10.0) -> str:
+        """What Asterisk answers on its console, once it answers at all. Raises SetupError."""
+        conf = str(self.path / "etc" / "asterisk.conf")
+        deadline = time.monotonic() + timeout
+        while True:
+            asking = await asyncio.create_subprocess_exec(
+                *self.root.command("asterisk", "-C", conf, "-rx", command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            answer, _ = await asking.communicate()
+            text = answer.decode("utf-8", "replace")
+            if "Unable to connect" not in text:
+                return text
+            if time.monotonic() > deadline:
+                raise SetupError(f"fax network: no answer to {command!r}: {text}")
+            await asyncio.sleep(0.05)
+
+    async def send(self, line: str, document: Path, *, ecm: bool = True) -> None:
+        """Let a fax machine call the line and send the TIFF."""
+        await self.console(f"dialplan set global FAXFILE {document}")
+        await self.console(f"dialplan set global FAXECM {'yes' if ecm else 'no'}")
+        await self.console(f"channel originate IAX2/{line} extension {line}@machine")
+
+    def _configure(self) -> None:
+        etc = self.path / "etc"
+        for place in ("etc", "lib/keys", "cache", "run", "spool", "log", "received", "data"):
+            (self.path / place).mkdir(parents=True, exist_ok=True)
+        data = self.root.data_dir
+        for source in data.glob("*"):
+            link = self.path / "data" / source.name
+            if not link.is_symlink():
+                link.symlink_to(source)
+        peers = "".join(
+            f"[{line}]\ntype = friend\nhost = {HOST}\nport = {port}\ncontext = lines\n"
+            f"requirecalltoken = no\ndisallow = all\nallow = ulaw\n"
+            for line, port in self._modem_ports.items()
+        )
+        modules = "".join(f"load = {name}.so\n" for name in _MODULES)
+        files = {
+            "asterisk.conf": asterisk_conf(self.path, self.root.module_dir),
+            "modules.conf": f"[modules]\nautoload = no\n{modules}",
+            "extensions.conf": _PLAN.replace("{received}", str(self.received)),
+            "iax.conf": f"[general]\nbindaddr = {HOST}:{self._iax_port}\n"
+            f"jitterbuffer = no\nautokill = yes\n{peers}",
+            "logger.conf": "[general]\n[logfiles]\nmessages => notice,warning,error,verbose\n",
+            "res_fax.conf": "[general]\nmaxrate = 14400\nminrate = 2400\n",
+            "manager.conf": "[general]\nenabled = no\n",
+            "udptl.conf": "[general]\n",
+        }
+        owner = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
+        for line, port in self._modem_ports.items():
+            files[f"modem-{line}"] = (
+                f"device {self.device(line)}\nowner {owner}\nmode 600\n"
+                f"port {port}\nrefresh 0\nserver {HOST}:{self._iax_port}\npeername {line}\n"
+                f"cidname fax\ncidnumber {line}\ncodec ulaw\nnodaemon\n"
+            )
+        for file, text in files.items():
+            (etc / file).write_text(text, encoding="utf-8")
