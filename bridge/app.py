@@ -167,7 +167,8 @@ class Daemon:
             known_start=started,
         )
         self.service.attach(self.link)
-        switch.acts = Acts(self.link, queue="q110", nonce=self._nonce)
+        switch.acts = Acts(self.link, queue="q110", nonce=self._nonce, spawn=self.spawn)
+        self.room.begin, self.room.give_up = switch.acts.begin, switch.acts.give_up
         self.watch = Watch(
             self.link,
             self.room.book,

@@ -3,14 +3,17 @@
 The third party's lock: the seat's *1 in the dialplan and the desk must not both call 12345. The
 desk sets JOINING, then looks whether a key is being handled (KEYED); the key sets KEYED, then looks
 at JOINING. Whoever comes second therefore sees the first; where both see each other the desk waits
-for the key's decision (JOINED_BY), which takes it some milliseconds.
+for the key's decision (JOINED_BY), which takes it some milliseconds. The desk may take the lock
+beside the commit of its intent (`begin`): nobody rings of it, and it runs out by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
 from bridge.asterisk.manager import AmiLink
@@ -28,6 +31,7 @@ from bridge.domain.acts import (
     Release,
 )
 from bridge.domain.agent import AgentAct
+from bridge.flows.calls import Spawn
 from bridge.flows.ports import ActRefused, ActUnknown
 
 KEY_LOOKS, KEY_LOOK_S = 20, 0.01
@@ -46,12 +50,47 @@ class Acts:
         *,
         queue: str,
         nonce: Callable[[str], str],
+        spawn: Spawn,
         epoch: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
         self._queue = queue
         self._nonce = nonce
+        self._spawn = spawn
         self._epoch = epoch
+        self._begun: dict[str, asyncio.Future[None]] = {}
+
+    def begin(self, acts: Sequence[Act]) -> None:
+        """Take the lock for a third party that is about to be called. Then either the act itself
+        is carried out, or `give_up` says that it will not be."""
+        for act in acts:
+            if isinstance(act, DialThird) and act.private_with is None:
+                done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                work = self._lock_for(act, done)
+                self._spawn(work, f"lock for {act.leg}")
+                if inspect.getcoroutinestate(work) != inspect.CORO_CLOSED:  # not while stopping
+                    self._begun[act.leg] = done
+
+    def give_up(self, acts: Sequence[Act]) -> None:
+        """These acts will not be carried out: the locks begun for them are taken off."""
+        for act in acts:
+            done = self._begun.pop(getattr(act, "leg", None) or "", None)
+            if done is not None:
+                self._spawn(self._unlock(act, done), "unlock")
+
+    async def _lock_for(self, act: DialThird, done: asyncio.Future[None]) -> None:
+        try:
+            await self._lock(act.citizen, act.target.ring_timeout)
+            done.set_result(None)
+        except (ActionError, ActRefused) as error:
+            done.set_exception(error)
+            done.exception()  # whoever dials is told; where nobody does, it does not matter
+
+    async def _unlock(self, act: Act, done: asyncio.Future[None]) -> None:
+        assert isinstance(act, DialThird)
+        with contextlib.suppress(ActionError, ActRefused):  # not ours, or it runs out by itself
+            await done
+            await self._share(act.citizen, "JOINING", "0")
 
     async def carry_out(self, act: Act) -> None:
         """Do one act. Raises ActRefused or ActUnknown."""
@@ -121,7 +160,10 @@ class Acts:
 
     async def _dial_third(self, act: DialThird) -> None:
         target = act.target
-        if act.private_with is None:
+        begun = self._begun.pop(act.leg, None)
+        if begun is not None:
+            await begun
+        elif act.private_with is None:
             await self._lock(act.citizen, target.ring_timeout)
         asks = target.accept == "press"
         if act.private_with is not None:

@@ -45,7 +45,8 @@ def create_app(parts: Parts, *, hosts: Collection[str], origins: Collection[str]
         redirect_slashes=False,
     )
     app.state.parts = parts
-    for router in (reads(), agents(), services(), orders(), unit_pages(), pages()):
+    # looked through in this order: what a call-taker waits for comes first
+    for router in (services(), reads(), agents(), orders(), unit_pages(), pages()):
         app.include_router(router)
     events = asyncapi()
 

@@ -8,7 +8,8 @@ folds, so they cannot disagree about what a fact means.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -424,10 +425,25 @@ def leg_doc(leg: Leg) -> dict[str, Json]:
     return {**doc, "state": leg.state, "seat": leg.seat}
 
 
+def call_head(call: Call) -> dict[str, Json]:
+    """A call without its legs and handoffs."""
+    return {
+        name: as_json(getattr(call, name))
+        for name in Call.__slots__
+        if name not in ("legs", "handoffs")
+    }
+
+
+def draft_of(call: Call) -> Call:
+    """A copy for trying a decision: facts applied to it leave the call as it is."""
+    legs = {leg.id: copy(leg) for leg in call.legs.values()}
+    handoffs = {h.id: replace(h, times=dict(h.times)) for h in call.handoffs.values()}
+    return replace(call, legs=legs, handoffs=handoffs, unobserved=[*call.unobserved])
+
+
 def call_doc(call: Call) -> dict[str, Json]:
     """A call with its legs and handoffs, as the desk sees it."""
-    doc = as_json(call)
-    assert isinstance(doc, dict)
+    doc = call_head(call)
     doc["legs"] = [leg_doc(leg) for leg in call.legs.values()]
     doc["handoffs"] = [as_json(h) for h in call.handoffs.values()]
     return doc

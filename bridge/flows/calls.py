@@ -7,8 +7,8 @@ what was seen is recorded behind the call and never holds it up.
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from copy import copy
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ from bridge.domain.acts import (
     Target,
 )
 from bridge.domain.agent import AE, AgentAct, agent_event, queue_mends
-from bridge.domain.call import Book, Call, Leg, Role
+from bridge.domain.call import Book, Call, Leg, Role, draft_of
 from bridge.domain.conversation import E, S
 from bridge.domain.decide import decide
 from bridge.domain.errors import Refused
@@ -98,6 +98,9 @@ class Calls:
         self._doubts = Doubts()
         self.look_again: Callable[[], None] = lambda: None
         """Asks for a snapshot: something seen could not be kept."""
+        self.begin: Callable[[Sequence[Act]], None] = lambda acts: None
+        """May begin, beside the commit, what rings nobody; `give_up` when the commit failed."""
+        self.give_up: Callable[[Sequence[Act]], None] = lambda acts: None
 
     # What is seen
 
@@ -152,13 +155,19 @@ class Calls:
         if call is None:
             raise Refused("no-such-call")
         draft = Book()
-        draft.calls[call.id] = copy.deepcopy(call)
+        draft.calls[call.id] = draft_of(call)
         draft.cases = self.book.cases
         facts, acts = decide(draft, command, Seen(call=call.id, at=self._clock.now()))
         answer = Answer(command.key, 202, {"call": command.call, "handoff": command.new_handoff})
         urgent = command.service in HANGS_UP
         work = Transaction(facts, rows_after(draft, facts), answer=answer, urgent=urgent)
-        await self._store(work, call.id, draft, lambda: self._call_came_late(call.id, facts))
+        if not self._box(call.case).acting:  # an earlier act might undo it
+            self.begin(acts)
+        try:
+            await self._store(work, call.id, draft, lambda: self._call_came_late(call.id, facts))
+        except Refused:
+            self.give_up(acts)
+            raise
         for fact in facts:
             self.book.apply(fact)
         return acts
@@ -300,7 +309,7 @@ class Calls:
     ) -> list[AgentAct]:
         draft = Book()
         if seat in self.book.seats:
-            draft.seats[seat] = copy.deepcopy(self.book.seats[seat])
+            draft.seats[seat] = copy(self.book.seats[seat])
         at = self._clock.now()
         facts, acts = agent_event(draft, seat, event, at=at, wrap_up=self._wrap_up, **about)
         work = Transaction(facts, rows_after(draft, facts), answer=Answer(key, 202, {"seat": seat}))

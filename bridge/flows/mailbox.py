@@ -31,7 +31,12 @@ class Mailbox:
     @property
     def busy(self) -> bool:
         """A request is being stored or acts are being done."""
-        return self.lock.locked() or self._tail is not None
+        return self.lock.locked() or self.acting
+
+    @property
+    def acting(self) -> bool:
+        """Acts are being done."""
+        return self._tail is not None
 
     def post(self, handle: Callable[[], None]) -> None:
         """Handle something seen: now, or right after the request in work."""

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bridge.domain.call import Book, Call, as_json, call_doc, leg_doc
+from bridge.domain.call import Book, Call, as_json, call_head, leg_doc
 from bridge.domain.journal import Fact
 from bridge.domain.order import Order, order_of
 from bridge.flows.ports import Row
 
 
-def call_rows(book: Book, call: Call) -> list[Row]:
-    """The rows of a call, its legs, its handoffs and its case, as they stand now."""
-    doc = call_doc(call)
+def call_rows(book: Book, call: Call, touched: frozenset[str | None] | None = None) -> list[Row]:
+    """The rows of a call, its legs, its handoffs and its case, as they stand now.
+
+    With `touched`, only those legs and handoffs; the case with its citizen's leg.
+    """
+
+    def wanted(ident: str) -> bool:
+        return touched is None or ident in touched
+
+    doc = call_head(call)
     doc["legs"] = [leg.id for leg in call.legs.values()]
     doc["handoffs"] = [h.id for h in call.handoffs.values()]
     rows = [Row("call", call.id, call.case, call.state.value, doc)]
     case = book.cases.get(call.case)
-    if case is not None:
+    if case is not None and wanted(call.id):
         case_doc = as_json(case)
         assert isinstance(case_doc, dict)
         rows.insert(0, Row("case", case.number, case.number, "open", case_doc))
-    rows += [Row("leg", leg.id, call.case, leg.state, leg_doc(leg)) for leg in call.legs.values()]
+    for leg in call.legs.values():
+        if wanted(leg.id):
+            rows.append(Row("leg", leg.id, call.case, leg.state, leg_doc(leg)))
     for handoff in call.handoffs.values():
-        handoff_doc = as_json(handoff)
-        assert isinstance(handoff_doc, dict)
-        rows.append(Row("handoff", handoff.id, call.case, handoff.state.value, handoff_doc))
+        if wanted(handoff.id):
+            handoff_doc = as_json(handoff)
+            assert isinstance(handoff_doc, dict)
+            rows.append(Row("handoff", handoff.id, call.case, handoff.state.value, handoff_doc))
     return rows
 
 
@@ -52,18 +62,35 @@ def order_rows(order: Order) -> list[Row]:
 
 
 def rows_after(book: Book, facts: Iterable[Fact]) -> list[Row]:
-    """Rows of every record that these facts, already applied, have touched."""
-    facts = list(facts)
-    calls = dict.fromkeys(fact.call for fact in facts if fact.call in book.calls)
-    seats = dict.fromkeys(
-        fact.subject for fact in facts if fact.kind.startswith(("agent.", "seat.")) and fact.subject
-    )
-    rows = [row for call in calls if call for row in call_rows(book, book.calls[call])]
-    orders = dict.fromkeys(order_of(fact) for fact in facts if fact.call is None)
+    """Rows of every record that these facts, already applied, have touched.
+
+    A fact touches its call, its subject, and the handoff that its leg belongs to; one that tells
+    of a request stored late touches everything, since facts before it did not know of the request.
+    """
+    touched: dict[str, set[str | None]] = {}
+    seats: dict[str, None] = {}
+    orders: dict[str | None, None] = {}
+    for fact in facts:
+        call = book.calls.get(fact.call or "")
+        if call is not None:
+            ours = touched.setdefault(call.id, set())
+            leg = call.legs.get(fact.subject or "")
+            ours.update((fact.subject, leg.handoff if leg else None))
+            if fact.kind == "call.storedLate":
+                ours.update((call.id, *call.legs, *call.handoffs))
+        if fact.kind.startswith(("agent.", "seat.")) and fact.subject:
+            seats[fact.subject] = None
+        if fact.call is None:
+            orders[order_of(fact)] = None
+    rows = [
+        row
+        for name, subjects in touched.items()
+        for row in call_rows(book, book.calls[name], frozenset(subjects))
+    ]
     for ident in orders:
         order = book.orders.orders.get(ident or "")
         rows += order_rows(order) if order is not None else []
-    return rows + [seat_row(book, seat) for seat in seats if seat]
+    return rows + [seat_row(book, seat) for seat in seats]
 
 
 def replay(facts: Iterable[Fact]) -> Iterator[Row]:

@@ -40,10 +40,12 @@ from bridge.lab.tones import tone_payloads
 SCENARIOS: Final = Path(__file__).with_name("scenarios")
 CITIZEN: Final = "citizen"
 DUTY_PHONE: Final = "duty_phone"
+TELEPHONE: Final = "telephone"
 REGISTER: Final = "register"
 DEFAULTS: Final[Mapping[str, Mapping[str, str | int]]] = {
     CITIZEN: {"dial": "110", "caller": "13800138000", "header": "X-Lab: sipp", "talk_ms": 4000},
     DUTY_PHONE: {"ring_ms": 100, "press_ms": 1000, "key": "1", "talk_ms": 30000},
+    TELEPHONE: {"ring_ms": 0, "talk_ms": 600_000},
     REGISTER: {"expires_s": 120},
 }
 """What a scenario's blanks are filled with unless the caller says otherwise."""
@@ -229,7 +231,7 @@ def _arguments(
         *("-sf", str(directory / "scenario.xml")),
         *("-i", HOST, "-p", str(port or free_port()), "-mi", HOST),
         *("-min_rtp_port", str(media), "-max_rtp_port", str(media + RTP_SPAN)),
-        *("-m", str(calls), "-r", str(max(1, round(rate * 10))), "-rp", "10s"),
+        *("-m", str(calls), "-l", str(calls), "-r", str(max(1, round(rate * 10))), "-rp", "10s"),
         *("-au", account[0], "-ap", account[1]),
         *("-nostdin", "-aa", "-skip_rlimit", "-trace_stat", "-trace_err", "-trace_logs"),
         *("-fd", "1", "-cp", str(free_port())),

@@ -158,7 +158,10 @@ class Daemon:
         )
         self.service.attach(self.link)
         epoch = lambda: self.clock.now().timestamp()  # noqa: E731
-        switch.acts = Acts(self.link, queue="q110", nonce=lambda _: "", epoch=epoch)
+        switch.acts = Acts(
+            self.link, queue="q110", nonce=lambda _: "", spawn=self.spawn, epoch=epoch
+        )
+        self.room.begin, self.room.give_up = switch.acts.begin, switch.acts.give_up
         self.watch = Watch(
             self.link,
             self.room.book,
