@@ -109,8 +109,8 @@ class BenchRoom:
 
 @contextlib.asynccontextmanager
 async def open_room(seats: int, *, accept: str = "answer") -> AsyncIterator[BenchRoom]:
-    """Asterisk and daemon with that many seats (8001 …) and nobody there yet."""
-    names = (*(str(8000 + number) for number in range(1, seats + 1)), LEADER)
+    """Asterisk and daemon with at least that many seats (8001 …) and nobody there yet."""
+    names = (*(str(8000 + number) for number in range(1, max(seats, 30) + 1)), LEADER)
     run = RunDir(Path(tempfile.mkdtemp(prefix="bridge110-bench-")))
     try:
         with spare_ports() as ports:
