@@ -159,6 +159,17 @@ class Outstanding:
         """The addressed set has the part (networks that say so directly)."""
         return self._move(key, number, Stage.DELIVERED)
 
+    def bind(self, key: str, number: int, reference: int) -> list[Delivery]:
+        """The device gave the part this reference and the network took it; an older message with
+        the same one can no longer be reported."""
+        message = self._messages.get(key)
+        if message is None:
+            return []
+        piece = message.pieces[number]
+        piece.reference = reference
+        self._by_reference[message.address, reference] = _Turn(message, piece)
+        return self._grow(_Turn(message, piece), Stage.SENT)
+
     def progress(self, instance: int, ok: bool) -> list[Delivery]:
         """The device told of the oldest accepted part of `instance`: bound by instance and order,
         as its number need not be our reference (PEI sheet, 9.8)."""
