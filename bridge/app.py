@@ -51,6 +51,7 @@ from bridge.settings import Settings
 from bridge.store.open import Options
 from bridge.store.store import SqliteStore, open_store
 from bridge.tracks.close import close_call
+from bridge.tracks.folder import TracksError
 from bridge.tracks.recording import LegTimes
 from bridge.watchdog import Part, Watchdog
 
@@ -307,7 +308,11 @@ class Daemon:
                 lost = call.outcome == "lost_with_asterisk"
                 legs.append(LegTimes(name, joined, ended, lost))
         directory = self.settings.asterisk.recordings
-        found = await close_call(directory, call.id, legs, turn=self._joining)
+        try:
+            found = await close_call(directory, call.id, legs, turn=self._joining)
+        except TracksError as error:
+            _log.error("tracks.not_closed", call=call.id, reason=str(error))
+            return {"error": str(error)}
         return found.data()
 
     async def _wrap_ups(self) -> None:

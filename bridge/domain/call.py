@@ -234,7 +234,9 @@ class Book:
 
 
 def _state(call: Call, fact: Fact) -> None:
-    call.state = S(str(fact.data["to"]))
+    before, call.state = call.state, S(str(fact.data["to"]))
+    if before is S.ENDING and call.state is not S.CLEARED:
+        call.ended_by = None  # somebody joined while goodbye was being said: it goes on
 
 
 def _intends(call: Call, fact: Fact) -> None:

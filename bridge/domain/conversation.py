@@ -44,6 +44,7 @@ class E(StrEnum):
     CITIZEN_ALONE = "citizen alone, the walk begins"
     PRIVATE = "seat and third alone"
     PARTY_HELD = "third is held"
+    HELD_GONE = "held third's leg cleared"
     SEAT_WAITS = "seat waits"
     SEAT_ALONE = "seat alone in a bridge"
     PHONE_STILL = "a telephone sends nothing"
@@ -148,6 +149,7 @@ COMMON: dict[E, Step] = {
     E.CITIZEN_ALONE: Go(S.QUEUED),
     E.PRIVATE: NOT_HERE,
     E.PARTY_HELD: NOT_HERE,
+    E.HELD_GONE: NOT_HERE,
     E.SEAT_WAITS: NOT_HERE,
     E.SEAT_ALONE: Go(None, (F.BRING_SEAT,)),
     E.PHONE_STILL: NOT_HERE,
@@ -242,6 +244,7 @@ OWN: dict[S, dict[E, Step]] = {
         E.PAIR: ECHO,
         E.APART: NOT_HERE,
         E.PARTY_HELD: ECHO,
+        E.HELD_GONE: Go(S.TALKING),
         E.CITIZEN_HELD: Go(S.HELD),
         E.PRIVATE: Go(S.CONSULTING),
         E.SEAT_WAITS: Go(None, (F.GO_ON,)),
@@ -260,6 +263,8 @@ OWN: dict[S, dict[E, Step]] = {
         **{e: Ignore("the call is ending") for e in E if e not in COMMANDS},
         **{e: Refuse("call-is-ending") for e in COMMANDS},
         E.NOT_ENDED: Go(S.PARTED),
+        E.PAIR: Go(S.TALKING),  # somebody joined while goodbye was being said
+        E.MANY: Go(S.CONFERENCED),
         E.CITIZEN_GONE: Go(S.CLEARED),
         E.SWITCH_LOST: Go(S.CLEARED),
         E.CLEAR_CALL: Go(None, (F.CLEAR_ALL,), (G.CONFIRMED,)),

@@ -161,6 +161,8 @@ def _gone(work: Work, seen: Gone) -> None:
         _clear_the_others(work)
     elif leg.role is Role.SEAT and never_joined and not _seat_rings(call):
         work.event(E.SEAT_GAVE_UP)
+    elif leg.held:
+        work.event(E.HELD_GONE)
 
 
 def _give_up_consulting(work: Work, seat: str | None, seen: Gone | Noted) -> None:
@@ -282,7 +284,8 @@ def _moved(work: Work, before: int, private_before: bool) -> None:
     if private and not private_before:
         _joined_handoffs(work)
         work.event(E.PRIVATE)
-    if min(now, 2) != min(before, 2):
+    clearing = call.state is S.ENDING and before > 0  # one leg after the other, by the desk
+    if min(now, 2) != min(before, 2) and not clearing:
         work.event(_company(call))
     if now != before:
         _joined_handoffs(work)

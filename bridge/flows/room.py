@@ -97,10 +97,11 @@ class Room(Calls):
             self.note(Fact("room.seatReady", now, actor="daemon", data={"all_busy_s": seconds}))
 
     def end_wrap_ups(self) -> None:
-        """Seats whose time for work after a call is over become ready."""
+        """Seats whose time for work after a call is over become ready; also those whose time
+        lies further ahead than any wrap-up lasts: the clock was set back."""
         now = self._clock.now()
         for seat in list(self.book.seats.values()):
-            if seat.until is not None and seat.until <= now:
+            if seat.until is not None and not now < seat.until <= now + self._wrap_up:
                 self.agent_seen(seat.id, AE.WRAP_OVER)
 
     def restore(self, facts: Iterable[Fact], seats: Iterable[Row]) -> None:
@@ -128,5 +129,9 @@ def seat_of(doc: Mapping[str, Any]) -> Seat:
 
 
 def leg_times(leg: Leg) -> tuple[str, datetime | None, datetime | None]:
-    """Name, joined and cleared time of a leg, as the recordings need them."""
-    return leg.name, leg.joined_at or leg.answered_at, leg.cleared_at
+    """Name, joined and cleared time of a leg, as the recordings need them; None for an end that
+    lies before the beginning: the clock was set back in between, so the end is not known."""
+    joined, ended = leg.joined_at or leg.answered_at, leg.cleared_at
+    if joined is not None and ended is not None and ended < joined:
+        ended = None
+    return leg.name, joined, ended

@@ -26,7 +26,7 @@ from bridge.lab.incoming import IncomingCall
 from bridge.lab.media import MEDIA
 from bridge.lab.outgoing import Account, OutgoingCall, make_call
 from bridge.lab.ports import HOST
-from bridge.lab.sip import VERSION, SipError, SipMessage, request, response
+from bridge.lab.sip import VERSION, SipError, SipMessage, request, response, user_part
 from bridge.lab.sipnode import Address, SipNode
 
 EXPIRES_S: Final = 60
@@ -68,6 +68,8 @@ class Phone:
         """First RTP sequence number, timestamp and SSRC of its next calls; None: chance."""
         self.calls: list[Call] = []
         """Every call so far, the newest last."""
+        self.invited: list[str] = []
+        """Caller of every INVITE that came, also of those it did not react to."""
         self._account = Account(user, secret)
         self._local_port = local_port
         self._node: SipNode | None = None
@@ -222,6 +224,7 @@ class Phone:
 
     def _take_invite(self, message: SipMessage, source: Address) -> None:
         manner = self.behaviour.manner
+        self.invited.append(user_part(message.headers["From"]))
         if manner == "silent":
             return
         dialog = Dialog.of_invite(message, self.node.address, self.user)

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +39,8 @@ class Switch:
     run: RunDir
     outlive: bool = False
     """Whether it goes on when this process dies; else the kernel ends it."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """More of the environment, for tests that stand between it and the system's library."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def prepare(self) -> None:
@@ -80,7 +83,7 @@ class Switch:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.run.path,
-                env=kept | {"LC_ALL": "C.UTF-8", "HOME": str(self.run.path)},
+                env=kept | {"LC_ALL": "C.UTF-8", "HOME": str(self.run.path), **self.environment},
                 start_new_session=True,
             )
 

@@ -36,6 +36,8 @@ class DaemonProcess:
     token: str
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    module: str = "bridge"
+    """What is run: the product, or a test's program around it."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,7 +53,7 @@ class DaemonProcess:
     def _launch(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "bridge", "run", "--config", str(self.config)],
+                [sys.executable, "-m", self.module, "run", "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -191,6 +191,33 @@ def test_a_consultation_waits_for_the_seat_before_it_calls() -> None:
     story.check()
 
 
+def alternated() -> Story:
+    """The seat has gone back to the citizen, the consulted third is held."""
+    story = Story().talking()
+    story.ask(E.CONSULT)
+    story.exit("b1", CALL, "s1")
+    story.note(E.CITIZEN_HELD, CALL)
+    story.note(E.SEAT_WAITS, "s1")
+    story.born("leg-CONSULT", "hotline", Role.HOTLINE, "h-CONSULT")
+    story.answered("leg-CONSULT")
+    story.accepted("leg-CONSULT")
+    story.enter("b2", "leg-CONSULT", "s1")
+    story.ask(E.ALTERNATE)
+    story.exit("b2", "s1", "leg-CONSULT")
+    story.note(E.PARTY_HELD, "leg-CONSULT")
+    story.enter("b3", "s1", CALL)
+    assert story.state() is S.ALTERNATED
+    return story
+
+
+def test_when_the_held_third_has_gone_another_may_be_called() -> None:
+    story = alternated()
+    story.gone("leg-CONSULT")
+    assert story.state() is S.TALKING
+    assert [type(act) for act in story.ask(E.THREE_WAY)] == [DialThird]
+    story.check()
+
+
 def test_a_consultation_given_up_before_the_call_brings_the_seat_back() -> None:
     story = Story().talking()
     story.ask(E.CONSULT)
@@ -233,6 +260,34 @@ def test_a_goodbye_is_told_by_whoever_said_it(who: str, outcome: str) -> None:
     assert story.state() is S.ENDING
     story.gone(CALL)
     assert story.call.outcome == outcome
+
+
+def test_who_joins_while_goodbye_is_said_has_the_citizen() -> None:
+    story = Story().talking()
+    story.exit("b1", "s1", CALL)
+    story.gone("s1")
+    story.note(E.GOODBYE, CALL)
+    assert story.state() is S.ENDING
+    story.born("s2", "seat-8002", Role.SEAT)
+    story.answered("s2")
+    story.enter("b2", "s2", CALL)
+    assert story.state() is S.TALKING
+    story.gone(CALL)
+    assert story.call.outcome == "citizen_left", "the goodbye before says nothing of this end"
+    story.check()
+
+
+def test_legs_cleared_one_after_the_other_are_no_conversation() -> None:
+    story = Story().three()
+    story.ask(E.CLEAR_CALL, confirm=True)
+    story.exit("b1", "leg-THREE_WAY")
+    assert story.state() is S.ENDING
+    story.gone("leg-THREE_WAY")
+    story.exit("b1", "s1", CALL)
+    story.gone("s1")
+    assert story.state() is S.ENDING
+    story.gone(CALL)
+    assert story.call.outcome == "ended_by_desk"
 
 
 def test_a_dead_telephone_gives_the_citizen_a_sound_and_may_come_back() -> None:

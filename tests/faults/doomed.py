@@ -1,0 +1,77 @@
+"""`python -m tests.faults.doomed run --config …`: the daemon as it is, dying at a named step.
+
+The daemon's own code knows nothing of this. Its four doors to the world are watched from outside:
+the store, what screens are shown, acts, and actions sent to Asterisk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from bridge.__main__ import main
+from bridge.asterisk.acts import Acts
+from bridge.asterisk.manager import AmiLink
+from bridge.domain.acts import Act
+from bridge.domain.journal import Entry
+from bridge.flows.ports import Transaction
+from bridge.flows.view import View
+from bridge.store.store import SqliteStore
+from bridge.wire.ami import Message
+from tests.faults.steps import VARIABLE, Doom
+
+_acting: ContextVar[str] = ContextVar("call of the act that is being carried out")
+
+
+def watch(doom: Doom) -> None:
+    """Put the doom at the daemon's four doors."""
+    commit, publish = SqliteStore.commit, View.publish
+    carry_out, call = Acts.carry_out, AmiLink.call
+
+    async def watched_commit(self: SqliteStore, work: Transaction) -> Sequence[Entry]:
+        for fact in work.facts:
+            doom.at("before-commit", fact.kind, fact.call or "")
+        return await commit(self, work)
+
+    def watched_publish(self: View, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            doom.at("committed", entry.fact.kind, entry.fact.call or "")
+        publish(self, entries)
+        for entry in entries:
+            doom.at("published", entry.fact.kind, entry.fact.call or "")
+
+    async def watched_carry_out(self: Acts, act: Act) -> None:
+        name = type(act).__name__
+        token = _acting.set(act.call)
+        try:
+            doom.at("before-act", name, act.call)
+            await carry_out(self, act)
+            doom.at("after-act", name, act.call)
+        finally:
+            _acting.reset(token)
+
+    async def watched_call(self: AmiLink, action: str, *rest: Any, **more: Any) -> Message:
+        acting = _acting.get(None)
+        if acting is not None:
+            doom.at("before-action", action, acting)
+        answer = await call(self, action, *rest, **more)
+        if acting is not None:
+            doom.at("after-action", action, acting)
+        return answer
+
+    doors: tuple[tuple[type, str, object], ...] = (
+        (SqliteStore, "commit", watched_commit),
+        (View, "publish", watched_publish),
+        (Acts, "carry_out", watched_carry_out),
+        (AmiLink, "call", watched_call),
+    )
+    for owner, name, watched in doors:
+        setattr(owner, name, watched)
+
+
+if __name__ == "__main__":
+    watch(Doom(Path(os.environ[VARIABLE])))
+    main()
