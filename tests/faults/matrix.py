@@ -105,12 +105,12 @@ class Fault:
 
     @property
     def name(self) -> str:
-        if self.trouble in (Trouble.HANGS_UP, Trouble.DIES):
-            assert self.party is not None
-            return f"{self.party.value} {self.trouble.value!s}"
-        if self.party is not None and self.does is not None:
-            return f"{self.trouble.value}; {self.party.value} {self.does.value}"
-        return self.trouble.value
+        trouble: str = self.trouble.value
+        if self.party is None:
+            return trouble
+        if self.does is None:
+            return f"{self.party.value} {trouble}"
+        return f"{trouble}; {self.party.value} {self.does.value}"
 
     @property
     def act(self) -> Trouble | None:
