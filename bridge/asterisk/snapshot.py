@@ -160,6 +160,10 @@ def _legs(
     for channel in there:
         if channel.bridge:
             yield Entered(call=case, at=now, learnt=now, leg=channel.unique, bridge=channel.bridge)
+    for channel in there:
+        if not channel.bridge and channel.context == "party-held":
+            leg = channel.unique
+            yield Noted(call=case, at=now, learnt=now, what=E.PARTY_HELD, leg=leg)
     citizen = next((channel for channel in there if channel.unique == case), None)
     if citizen is None or citizen.bridge:
         return

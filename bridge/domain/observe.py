@@ -281,7 +281,7 @@ def _moved(work: Work, before: int, private_before: bool) -> None:
     if not call.live:
         return
     now, private = _with(call), _private(call)
-    if private and not private_before:
+    if private and (not private_before or call.state is S.HELD):
         _joined_handoffs(work)
         work.event(E.PRIVATE)
     clearing = call.state is S.ENDING and before > 0  # one leg after the other, by the desk

@@ -16,6 +16,8 @@ from bridge.lab.sounds import PROGRAMS
 
 UNIT_PROGRAMS: Final = {"systemd-analyze": "systemd"}
 """Judge the units of systemd/ in the tests; nothing is started with them."""
+FAULT_PROGRAMS: Final = {"gcc": "gcc", "/usr/include/stdio.h": "libc6-dev"}
+"""Build the library with which the fault tests step clocks and fill disks."""
 
 PAPER_FILES: Final = {"/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc": "fonts-wqy-zenhei"}
 """The typeface of order sheets and other papers."""
@@ -41,7 +43,7 @@ HARDWARE_PROGRAMS: Final = {
 
 def prepare() -> AsteriskRoot:
     """Install what is missing, showing progress. Raises SetupError naming the mend."""
-    tests = UNIT_PROGRAMS | FAX_PROGRAMS | MAIL_PROGRAMS | HARDWARE_PROGRAMS
+    tests = UNIT_PROGRAMS | FAULT_PROGRAMS | FAX_PROGRAMS | MAIL_PROGRAMS | HARDWARE_PROGRAMS
     ensure_programs(PROGRAMS | PAPER_FILES | tests | missing_programs())
     root = ensure_root()
     trouble = host_name_trouble(socket.gethostname())

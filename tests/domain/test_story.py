@@ -210,6 +210,18 @@ def alternated() -> Story:
     return story
 
 
+def test_a_consultation_that_began_unseen_is_one() -> None:
+    """After a restart: first who is in which bridge, then that the citizen is held."""
+    story = Story().talking()
+    story.ask(E.CONSULT)
+    story.exit("b1", CALL, "s1")
+    story.born("leg-CONSULT", "hotline", Role.HOTLINE, "h-CONSULT")
+    story.enter("b2", "leg-CONSULT", "s1")
+    story.note(E.CITIZEN_HELD, CALL)
+    assert story.state() is S.CONSULTING
+    assert story.handoff("h-CONSULT").state is H.JOINED
+
+
 def test_when_the_held_third_has_gone_another_may_be_called() -> None:
     story = alternated()
     story.gone("leg-CONSULT")

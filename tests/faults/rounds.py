@@ -43,6 +43,7 @@ class _Heard:
     fate: Fate
     double: int
     seen: Seen
+    until: float
 
 
 async def run_fault(
@@ -168,15 +169,22 @@ async def _judge(
     await asyncio.sleep(TAIL_S)
     until = now()
     heard = [
-        _Heard(talk, limit, fate(talk, limit, until), double_acts(talk), one)
+        _Heard(
+            talk,
+            limit,
+            fate(talk, limit, until),
+            double_acts(talk),
+            one,
+            stage.dead.get(talk.number, until),
+        )
         for talk, limit, one in zip(talks, limits, seen, strict=True)
     ]
-    await _well(stage)
-    missing = await asyncio.to_thread(_not_in_journal, stage, talks)
+    await well(stage)
+    missing = await asyncio.to_thread(not_in_journal, stage, talks)
     await stage.clear()
     found = []
     for one, name in zip(heard, names, strict=True):
-        silence = 0 if lost else silence_ms(one.talk, since, until)
+        silence = 0 if lost else silence_ms(one.talk, since, one.until)
         truth = None if one.seen.at is None else round(max(0.0, one.seen.at - mended), 2)
         detail = one.seen.differed if truth is None else ""
         line = Line(*name, one.fate, silence, missing[one.talk.number], one.double, truth)
@@ -185,14 +193,14 @@ async def _judge(
     return found
 
 
-async def _well(stage: Stage) -> None:
+async def well(stage: Stage) -> None:
     """The daemon runs and its store takes what waits."""
     if not stage.world.daemon.running:
         await stage.world.daemon.start(wait_up=False)
     await stage.world.daemon.wait_up()
 
 
-def _not_in_journal(stage: Stage, talks: Sequence[Talk]) -> dict[str, int]:
+def not_in_journal(stage: Stage, talks: Sequence[Talk]) -> dict[str, int]:
     """Handoffs whose acceptance was answered and that the journal does not have, by citizen."""
     found = {}
     with open_reading(stage.store) as connection:

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Final
 
 from bridge.lab.packages import ensure_programs
+from bridge.lab.prepare import FAULT_PROGRAMS
 from bridge.lab.root import cache_dir
 
 SOURCE: Final = Path(__file__).with_name("shim.c")
-PROGRAMS: Final = {"gcc": "gcc", "/usr/include/stdio.h": "libc6-dev"}
 LAYOUT: Final = struct.Struct("@lll")
 
 
@@ -25,7 +25,7 @@ def library() -> Path:
     """The compiled shim, from the cache or made now. Raises SetupError, CalledProcessError."""
     found = cache_dir() / f"faults-{sha256(SOURCE.read_bytes()).hexdigest()[:12]}.so"
     if not found.exists():
-        ensure_programs(PROGRAMS)
+        ensure_programs(FAULT_PROGRAMS)
         found.parent.mkdir(parents=True, exist_ok=True)
         made = found.with_suffix(f".{id(found)}")
         subprocess.run(

@@ -138,6 +138,12 @@ class Asked:
     def calls_a_third(self) -> bool:
         return self.service in ("three-way", "transfer", "consult")
 
+    @property
+    def may_have_called(self) -> bool:
+        """A third may be called for it: it was not refused."""
+        refused = self.reply is not None and 400 <= self.reply.status < 500
+        return self.calls_a_third and not refused
+
 
 class Stage:
     """Everything that outlives a round."""
@@ -149,7 +155,8 @@ class Stage:
         self.orders = orders
         self._steps = steps
         self.phones: dict[str, Phone] = {}
-        self.dead: set[str] = set()
+        self.dead: dict[str, float] = {}
+        """Telephones without a plug, and since when."""
         self._registered: set[str] = set()
         self.talks: list[Talk] = []
         """Of this round."""
@@ -214,7 +221,7 @@ class Stage:
 
     async def die(self, phone: Phone) -> None:
         """Its plug is pulled."""
-        self.dead.add(phone.user)
+        self.dead[phone.user] = now()
         phone.die()
 
     async def register(self) -> None:
@@ -236,12 +243,12 @@ class Stage:
         talks, self.talks = self.talks, []
         for talk in talks:
             self.phones.pop(talk.number, None)
-            self.dead.discard(talk.number)
+            self.dead.pop(talk.number, None)
             with contextlib.suppress(TimeoutError, RuntimeError):
                 await talk.phone.stop()
         for user in list(self.dead):
             await self.phones[user].start()
-            self.dead.discard(user)
+            del self.dead[user]
 
         async def idle() -> bool:
             return not (await self.leader.snapshot())["calls"]

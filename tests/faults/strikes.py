@@ -10,13 +10,13 @@ from typing import Final
 
 from bridge.domain.conversation import S
 from bridge.lab.call import Call
-from bridge.lab.phone import Behaviour, Manner
+from bridge.lab.phone import Behaviour, Manner, Phone
 from bridge.lab.ports import HOST
 from bridge.store.connection import open_writing
 from bridge.store.open import Options
 from tests.faults.matrix import Fault, Party, Trouble
 from tests.faults.proxy import Mode
-from tests.faults.stage import PRESSES_1, Stage, Talk
+from tests.faults.stage import Stage, Talk
 
 DOWN_S: Final = 2.0
 DOWN_DEAF_S: Final = 4.0
@@ -29,6 +29,8 @@ FLOOD_EVENTS: Final = 60
 RESTART_S: Final = 0.25
 """The service manager's (systemd/bridge110.service, RestartSec)."""
 PEER_S: Final = 45.0
+SILENT_S: Final = 21.0
+"""A third is rung for 20 s (settings of the laboratory)."""
 ASKS: Final[Mapping[S, str]] = {
     S.TALKING: "three-way",
     S.CONFERENCED: "leave",
@@ -180,30 +182,45 @@ async def _wait_no_citizen(stage: Stage) -> None:
         await asyncio.sleep(0.5)
 
 
+Called = tuple[Talk, Phone]
+"""A citizen, and the telephone of the third party that is called into the case."""
+
+
+def _called(stage: Stage, talks: Talks) -> list[Called]:
+    """Where a third is there already, 12345 is the next."""
+    return [
+        (talk, stage.phones["hotline"] if state is S.CONFERENCED else talk.third)
+        for state, talk in talks.items()
+    ]
+
+
 def _peer(manner: Manner) -> Strike:
     async def strike(stage: Stage, talks: Talks, fault: Fault) -> float:
-        for talk in talks.values():
-            talk.third.behaviour = Behaviour(manner)
-        await _three_way(talks)
-        await asyncio.gather(*(_until_over(stage, talk) for talk in talks.values()))
+        called = _called(stage, talks)
+        for _, phone in called:
+            phone.behaviour = Behaviour(manner)
+        await _three_way(called)
+        await asyncio.gather(*(_until_over(stage, *one) for one in called))
         return time.monotonic()
 
     return strike
 
 
-async def _three_way(talks: Talks) -> None:
-    await asyncio.gather(*(talk.ask("three-way", to=talk.third.user) for talk in talks.values()))
+async def _three_way(called: Sequence[Called]) -> None:
+    async def one(talk: Talk, phone: Phone) -> None:
+        to = "12345" if phone.user == "hotline" else phone.user
+        await talk.ask("three-way", to=to)
+
+    await asyncio.gather(*(one(*each) for each in called))
 
 
-async def _until_over(stage: Stage, talk: Talk) -> None:
+async def _until_over(stage: Stage, talk: Talk, phone: Phone) -> None:
     """Until the third's telephone is at rest again, or Asterisk has given it up."""
-    ends = time.monotonic() + PEER_S
-    silent = talk.third.behaviour.manner == "silent"
-    while time.monotonic() < ends:
-        calls = list(stage.incoming(talk.third, talk.number))
+    began = time.monotonic()
+    limit = SILENT_S if phone.behaviour.manner == "silent" else PEER_S
+    while time.monotonic() < began + limit:
+        calls = list(stage.incoming(phone, talk.number))
         if calls and all(call.end is not None for call in calls):
-            return
-        if silent and time.monotonic() > ends - PEER_S + 21:
             return
         await asyncio.sleep(0.1)
 
@@ -213,10 +230,9 @@ def _agi(mode: Mode) -> Strike:
 
     async def strike(stage: Stage, talks: Talks, fault: Fault) -> float:
         await stage.agi.be(mode)
-        for talk in talks.values():
-            talk.third.behaviour = PRESSES_1
-        await _three_way(talks)
-        await asyncio.gather(*(_until_joined(talk) for talk in talks.values()))
+        called = _called(stage, talks)
+        await _three_way(called)
+        await asyncio.gather(*(_until_joined(*one) for one in called))
         at = time.monotonic()
         await stage.agi.be("open")
         return at
@@ -224,10 +240,10 @@ def _agi(mode: Mode) -> Strike:
     return strike
 
 
-async def _until_joined(talk: Talk) -> None:
-    ends = time.monotonic() + PEER_S
-    while time.monotonic() < ends:
-        at_third = talk.at(talk.third)
+async def _until_joined(talk: Talk, phone: Phone) -> None:
+    began = time.monotonic()
+    while time.monotonic() < began + PEER_S:
+        at_third = talk.at(phone)
         if at_third is not None and talk.citizen.leg.tone in at_third.hears():
             return
         if at_third is not None and time.monotonic() > (at_third.answered_at or 0) + 2:

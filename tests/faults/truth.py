@@ -177,7 +177,7 @@ def silence_ms(talk: Talk, since: float, until: float) -> int:
     call = talk.citizen
     if call.answered_at is None:
         return 0
-    end = call.end.at if call.end is not None else until
+    end = min(call.end.at, until) if call.end is not None else until
     begin = max(since - BEFORE_S, call.answered_at)
     if end <= begin:
         return 0
@@ -186,7 +186,7 @@ def silence_ms(talk: Talk, since: float, until: float) -> int:
 
 def double_acts(talk: Talk) -> int:
     """Calls to the third party beyond those asked for."""
-    asked = sum(1 for asked in talk.asked.values() if asked.calls_a_third) + talk.keys_pressed
+    asked = sum(1 for asked in talk.asked.values() if asked.may_have_called) + talk.keys_pressed
     phones = talk.stage.phones
     came = [talk.third, phones["hotline"]]
     return max(0, sum(phone.invited.count(talk.number) for phone in came) - asked)

@@ -1,0 +1,104 @@
+"""`make faults`: the fault matrix and random runs on real Asterisk.
+
+One JSON line a cell on standard output, the table on standard error while it runs, REPORT.md at
+the end of a whole run. `SEEDS=n` adds n random runs, `SEED=k` replays one and shrinks it if it
+fails; `FAULT=words` runs the faults whose name has these words, `WORLDS=n` how many worlds stand
+side by side, `PART=k/n` the k-th of n parts (its lines make a report with the others by
+`python -m tests.faults.report`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.faults.matrix import FAULTS, kills_once
+from tests.faults.programme import batches, words
+from tests.faults.random_runs import AT_A_TIME
+from tests.faults.report import write_report
+from tests.faults.worker import Job, Result, replay, run_jobs
+
+REPORT = Path(__file__).with_name("REPORT.md")
+FIRST_SEED = 1
+
+
+def jobs(environment: Mapping[str, str]) -> list[Job]:
+    """What is to be run, long ones first. Raises ValueError naming the variable."""
+    part, _, parts = (environment.get("PART") or "1/1").partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise ValueError(f"PART={environment.get('PART')}: must be k/n, as 1/3")
+    seeds = environment.get("SEEDS") or "0"
+    if not seeds.isdigit():
+        raise ValueError(f"SEEDS={seeds}: must be a number")
+    wanted = environment.get("FAULT") or ""
+    slow = ("silent", "machine", "black hole")
+    faults = sorted(
+        (n for n, fault in enumerate(FAULTS) if wanted in fault.name),
+        key=lambda n: not any(word in FAULTS[n].name for word in slow),
+    )
+    kills = [n for n, kill in enumerate(kills_once()) if wanted in kill.name]
+    found = [Job("fault", (n,)) for n in faults] + [Job("kill", (n,)) for n in kills]
+    numbers = range(FIRST_SEED, FIRST_SEED + int(seeds))
+    found += [Job("random", batch) for batch in batches(numbers, AT_A_TIME)]
+    return found[int(part) - 1 :: int(parts)]
+
+
+def shown(results: Iterator[Result]) -> list[Result]:
+    """Print each as it comes; all of them at the end."""
+    kept = []
+    for result in results:
+        kept.append(result)
+        print(json.dumps(result.line, ensure_ascii=False), flush=True)
+        print(row(result), file=sys.stderr, flush=True)
+    return kept
+
+
+def row(result: Result) -> str:
+    """A cell as a line of the table."""
+    line: Mapping[str, Any] = result.line
+    mark = "✗" if result.broken else "✓"
+    truth = "–" if line["truth_s"] is None else f"{line['truth_s']:.1f}"
+    name = str(line["cell"]) if line["cell"] != "random" else f"random, seed {line['seed']}"
+    told = f"  {'; '.join(result.broken)}  {line.get('detail', '')}" if result.broken else ""
+    return (
+        f"{mark} {name:<72.72} {line['citizen']:<8.8} {line['silence_ms']:>5} ms {truth:>4} s{told}"
+    )
+
+
+def main() -> int:
+    environment = os.environ
+    seed = environment.get("SEED") or ""
+    if seed:
+        if not seed.isdigit():
+            print(f"SEED={seed}: must be a number", file=sys.stderr)
+            return 2
+        result, shortest = replay(int(seed))
+        shown(iter([result]))
+        if shortest is not None:
+            print(f"最短的失败形式 / its shortest failing form: {words(shortest)}", file=sys.stderr)
+        return 1 if result.broken else 0
+    try:
+        todo = jobs(environment)
+    except ValueError as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    results = shown(run_jobs(todo, int(environment.get("WORLDS") or "2")))
+    whole = not (environment.get("PART") or environment.get("FAULT"))
+    if whole:
+        lines = [{**result.line, "broken": result.broken} for result in results]
+        write_report(REPORT, lines)
+    failed = [result for result in results if result.broken]
+    print(
+        f"{len(results)} 格,{len(failed)} 格未达标 / {len(results)} cells, {len(failed)} not as "
+        "promised",
+        file=sys.stderr,
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

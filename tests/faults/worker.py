@@ -1,0 +1,176 @@
+"""Worlds side by side: each is a process of its own that takes jobs until none is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from typing import Any, Final, Literal
+
+from bridge.domain.conversation import S
+from bridge.lab.root import AsteriskRoot
+from bridge.lab.rootbuild import ensure_root
+from tests.faults.matrix import FAULTS, LASTING, kills_once
+from tests.faults.programme import Programme, programme, shrink
+from tests.faults.random_runs import run_batch
+from tests.faults.rounds import Judged, run_fault, run_kill
+from tests.faults.stage import Stage, stage
+
+TRIES: Final = 2
+"""A round whose calls do not even come about is tried again in a new world."""
+ROUND_S: Final = 150.0
+"""No round takes longer: the longest waits 45 s for a third party."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A fault or kill by its number in the matrix, or the seeds of a batch."""
+
+    kind: Literal["fault", "kill", "random"]
+    numbers: tuple[int, ...]
+    states: tuple[S, ...] = LASTING
+    """In which a fault strikes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A line of output and the promises it broke."""
+
+    line: dict[str, Any]
+    broken: tuple[str, ...]
+
+
+def result_of(judged: Judged) -> Result:
+    return Result(judged.line.json(), judged.broken)
+
+
+async def run_job(there: Stage, job: Job) -> list[Result]:
+    """All cells of one job."""
+    async with asyncio.timeout(ROUND_S):
+        if job.kind == "fault":
+            found = [one for _, one in await run_fault(there, FAULTS[job.numbers[0]], job.states)]
+        elif job.kind == "kill":
+            found = [await run_kill(there, kills_once()[job.numbers[0]])]
+        else:
+            found = await run_batch(there, [(seed, programme(seed)) for seed in job.numbers])
+    return [result_of(one) for one in found]
+
+
+def not_run(job: Job, why: str) -> list[Result]:
+    """A job whose calls did not come about: a failure, and said so."""
+    names = {
+        "fault": lambda n: FAULTS[n].name,
+        "kill": lambda n: kills_once()[n].name,
+        "random": lambda n: f"seed {n}",
+    }
+    return [
+        Result(
+            {
+                "cell": "random" if job.kind == "random" else names[job.kind](n),
+                "state": "",
+                "fault": names[job.kind](n),
+                "citizen": "dropped",
+                "silence_ms": 0,
+                "handoffs_lost": 0,
+                "double_acts": 0,
+                "truth_s": None,
+                "detail": why,
+                **({"seed": n} if job.kind == "random" else {}),
+            },
+            (f"not run: {why}",),
+        )
+        for n in job.numbers
+    ]
+
+
+class World:
+    """A stage that is built when it is needed, and anew after a round that broke."""
+
+    def __init__(self, root: AsteriskRoot) -> None:
+        self._root = root
+        self._ends = contextlib.AsyncExitStack()
+        self._stage: Stage | None = None
+
+    async def __aenter__(self) -> World:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.end()
+
+    async def end(self) -> None:
+        """Take it down."""
+        self._stage = None
+        ends, self._ends = self._ends, contextlib.AsyncExitStack()
+        await ends.aclose()
+
+    async def run(self, job: Job) -> list[Result]:
+        """The job's cells; never raises for what a round does."""
+        why = ""
+        for _ in range(TRIES):
+            try:
+                if self._stage is None:
+                    self._stage = await self._ends.enter_async_context(stage(self._root))
+                return await run_job(self._stage, job)
+            except Exception as error:  # noqa: BLE001 - told as a failing cell
+                why = f"{type(error).__name__}: {error}"[:300]
+                traceback.print_exc(limit=-3)
+                with contextlib.suppress(Exception):
+                    await self.end()
+        return not_run(job, why)
+
+
+def _work(todo: Queue[Job | None], done: Queue[list[Result] | None]) -> None:
+    async def work() -> None:
+        async with World(ensure_root()) as world:
+            while (job := await asyncio.to_thread(todo.get)) is not None:
+                done.put(await world.run(job))
+
+    try:
+        asyncio.run(work())
+    finally:
+        done.put(None)
+
+
+def run_jobs(jobs: Sequence[Job], worlds: int) -> Iterator[Result]:
+    """Every cell as soon as it is known, from `worlds` worlds at a time."""
+    ensure_root()
+    context = multiprocessing.get_context("spawn")
+    todo: Queue[Job | None] = context.Queue()
+    done: Queue[list[Result] | None] = context.Queue()
+    for job in [*jobs, *([None] * worlds)]:
+        todo.put(job)
+    workers = [context.Process(target=_work, args=(todo, done)) for _ in range(worlds)]
+    for worker in workers:
+        worker.start()
+    working = worlds
+    while working:
+        results = done.get()
+        if results is None:
+            working -= 1
+        else:
+            yield from results
+    for worker in workers:
+        worker.join()
+
+
+def replay(seed: int) -> tuple[Result, Programme | None]:
+    """Run one seed alone; when it fails, also its shortest failing form."""
+
+    async def work() -> tuple[Result, Programme | None]:
+        async with World(ensure_root()) as world:
+            (first,) = await world.run(Job("random", (seed,)))
+            if not first.broken:
+                return first, None
+
+            async def fails(part: Programme) -> bool:
+                async with stage(ensure_root()) as there:
+                    (judged,) = await run_batch(there, [(seed, part)])
+                    return bool(judged.broken)
+
+            return first, await shrink(programme(seed), fails)
+
+    return asyncio.run(work())
