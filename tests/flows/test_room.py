@@ -108,7 +108,8 @@ async def test_what_a_telephone_does_while_its_seat_logs_on_is_told_after_it() -
     logging_on = asyncio.ensure_future(
         room.agent("8001", AE.LOG_ON, actor="t", key="k", agent="li", role="110")
     )
-    await asyncio.sleep(0)
+    while not recorder.kinds:
+        await asyncio.sleep(0)
     room.phone("8001", "Reachable")
     assert recorder.kinds == ["agent.loggedOn"]
     recorder.let_go.set()
