@@ -1,16 +1,14 @@
-"""The room: a clock set back neither keeps a seat from work nor spoils a recording, and
-a seat's facts are stored in their order."""
+"""The room: a clock that is set back neither keeps a seat from work nor spoils a recording."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
 
 from bridge.domain.acts import Act
-from bridge.domain.agent import AE, AgentAct
+from bridge.domain.agent import AgentAct
 from bridge.domain.call import Leg, Role, Seat
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.ports import Store, Transaction
@@ -36,23 +34,14 @@ class Clock:
 
 
 class Kept(Recorder):
-    """Transactions in the order in which they came; a commit ends when it is let go."""
+    """Facts as they were recorded."""
 
     def __init__(self) -> None:
         super().__init__(cast(Store, None), lambda words: None)
-        self.works: list[Transaction] = []
-        self.let_go = asyncio.Event()
+        self.kinds: list[str] = []
 
     def record(self, work: Transaction) -> None:
-        self.works.append(work)
-
-    async def commit(self, work: Transaction) -> None:
-        self.works.append(work)
-        await self.let_go.wait()
-
-    @property
-    def kinds(self) -> list[str]:
-        return [fact.kind for work in self.works for fact in work.facts]
+        self.kinds += [fact.kind for fact in work.facts]
 
 
 class Queue:
@@ -99,21 +88,3 @@ def test_an_end_before_the_beginning_is_not_known() -> None:
     assert leg_times(leg) == ("seat-8001", AT, leg.cleared_at)
     leg.cleared_at = AT - timedelta(hours=1)
     assert leg_times(leg) == ("seat-8001", AT, None)
-
-
-async def test_what_a_telephone_does_while_its_seat_logs_on_is_told_after_it() -> None:
-    """Else the row would say that nobody is logged on, and the next start believe it."""
-    recorder = Kept()
-    room = room_of(Clock(), recorder)
-    logging_on = asyncio.ensure_future(
-        room.agent("8001", AE.LOG_ON, actor="t", key="k", agent="li", role="110")
-    )
-    while not recorder.kinds:
-        await asyncio.sleep(0)
-    room.phone("8001", "Reachable")
-    assert recorder.kinds == ["agent.loggedOn"]
-    recorder.let_go.set()
-    await logging_on
-    assert recorder.kinds == ["agent.loggedOn", "seat.phone"]
-    last = recorder.works[-1].rows[-1]
-    assert (last.state, last.doc["phone"]) == ("notReady", "Reachable")
