@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 from bridge.asterisk.order_calls import OrderCalls
+from bridge.asterisk.report_calls import ReportCalls
 from bridge.asterisk.service import SwitchService
 from bridge.channels.phone import PhoneChannel
+from bridge.channels.pins import Pins
 from bridge.channels.spoken import Speech
 from bridge.channels.terminal import TerminalChannel
 from bridge.desk.order_parts import OrderParts
@@ -22,6 +24,7 @@ from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
 from bridge.flows.orders import Orders, Site
 from bridge.flows.ports import Channel, Clock, PhoneSeen
 from bridge.flows.recorder import Recorder
+from bridge.flows.report_line import ReportLine
 from bridge.flows.terminals import Terminals
 from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
@@ -29,6 +32,7 @@ from bridge.settings import OrderSettings, Settings
 from bridge.settings_parts import read_secret
 from bridge.store.store import SqliteStore
 from bridge.units_file import load_units
+from bridge.wire.ami import Message
 
 TERMINALS_BACK_SECONDS = 3.0
 """After a start terminals get so long to come back before anything is sent anew."""
@@ -135,7 +139,9 @@ async def open_orders(
         lines=own.phone_lines,
         green_trunk=own.green_trunk,
     )
-    _connect(calls, switch, phone.see, spawn)
+    line = ReportLine(orders, inbox, Pins().verify)
+    reports = ReportCalls(calls.link, line, spawn, clock.now)
+    _connect(calls, reports, switch, phone.see, spawn)
     desk = OrderDesk(orders, _case_of(store), _number, own.copy_to)
     checks = UnitChecks(orders, timedelta(hours=own.check_hours))
     parts = OrderParts(
@@ -155,7 +161,11 @@ async def open_orders(
 
 
 def _connect(
-    calls: OrderCalls, switch: SwitchService, see: Callable[[PhoneSeen], None], spawn: Spawn
+    calls: OrderCalls,
+    reports: ReportCalls,
+    switch: SwitchService,
+    see: Callable[[PhoneSeen], None],
+    spawn: Spawn,
 ) -> None:
     """What the switch sees of order calls, to the wire that made them."""
     calls.see = see
@@ -165,7 +175,12 @@ def _connect(
         see(seen)
 
     calls.spawn_later = lambda seconds, seen: spawn(later(seconds, seen), "order call failed")
-    switch.on_event = calls.event
+
+    def event(message: Message) -> None:
+        calls.event(message)
+        reports.event(message)
+
+    switch.on_event = event
     switch.on_row = calls.row
 
     def settled(up: bool) -> None:

@@ -39,7 +39,7 @@ class OrderCalls:
         self.spawn_later: Callable[[float, PhoneSeen], None] = lambda _seconds, _seen: None
         self.settled = asyncio.Event()
         """Set while the link is up and everything before has been seen."""
-        self._link = link
+        self.link = link
         self._now = now
 
     # ports.Phones
@@ -103,7 +103,7 @@ class OrderCalls:
 
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
         try:
-            await self._link.call(action, headers)
+            await self.link.call(action, headers)
         except ActionRejected as error:
             raise ActRefused("switch-refused", str(error)) from error
         except ActionNotSent as error:

@@ -45,7 +45,7 @@ def site_files(site: LabSite) -> dict[str, str]:
         "pjsip_transport.conf": _transport(site.ports.sip),
         "pjsip_trunk.conf": _trunk(site.ports.trunk)
         + _account("hotline", "peer", "from-hotline", "12345", site)
-        + "".join(_account(unit, "peer", "from-seat", unit, site) for unit in site.units),
+        + "".join(_account(unit, "peer", "from-unit", unit, site) for unit in site.units),
         "pjsip_seats.conf": "\n".join(
             _account(seat, "seat-sip", "from-seat", seat, site) for seat in site.seats
         ),

@@ -15,16 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from argon2 import PasswordHasher
+
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.ports import HOST, LabPorts
 from bridge.lab.progress import SetupError
-from bridge.lab.settings_file import AMI_FILE, TOKENS_FILE, UNITS_FILE, lab_toml, lab_units
+from bridge.lab.settings_file import AMI_FILE, CALL_IN, TOKENS_FILE, UNITS_FILE, lab_toml, lab_units
 from bridge.lab.switch import Switch
 from bridge.tokens import TokenRecord, add_token, digest, new_token
 
 START_S: Final = 15.0
 STOP_S: Final = 10.0
 LEADER: Final = "8099"
+LAB_PIN: Final = "4321"
+"""Every unit's PIN on the report line."""
 
 
 @dataclass
@@ -145,6 +149,7 @@ class World:
             "seats": list(site.seats),
             "hotline": {"account": "hotline", "dialled": "12345"},
             "units": list(site.units),
+            "report_line": {"dialled": CALL_IN, "pin": LAB_PIN},
             "tokens": dict(self.tokens),
             "config": str(self.daemon.config),
             "run_dir": str(self.switch.run.path),
@@ -179,8 +184,9 @@ def make_world(
         name = f"unit-{unit}"
         tokens[name] = new_token()
         add_token(run / TOKENS_FILE, TokenRecord(name=name, role="U", sha256=digest(tokens[name])))
-    directory = units if units is not None else lab_units(switch.site.units)
-    (run / UNITS_FILE).write_text(directory, encoding="utf-8")
+    if units is None:
+        units = lab_units(switch.site.units, pin=PasswordHasher().hash(LAB_PIN))
+    (run / UNITS_FILE).write_text(units, encoding="utf-8")
     config = run / "bridge.toml"
     seats = [s for s in switch.site.seats if s != LEADER]
     config.write_text(

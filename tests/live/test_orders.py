@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from bridge.lab.child import free_port
 from bridge.lab.desk_client import DeskClient
@@ -26,18 +27,20 @@ from tests.live.room import Room
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
-UNITS = """
+PIN = "4321"
+UNITS = f"""
 [units.water]
 name = "市供水集团"
 tier = 1
 duty_phone = ["PJSIP/6001", "PJSIP/6002"]
 leader_phone = ["PJSIP/6003"]
-terminal = { users = ["unit-6001"] }
+report_pin = "{PasswordHasher().hash(PIN)}"
+terminal = {{ users = ["unit-6001"] }}
 [units.water.ladder]
 GENERAL = [
-    { channels = ["terminal"], over_s = 2 },
-    { channels = ["phone"], over_s = 8 },
-    { channels = ["phone"], over_s = 8, to = "leader" },
+    {{ channels = ["terminal"], over_s = 2 }},
+    {{ channels = ["phone"], over_s = 6 }},
+    {{ channels = ["phone"], over_s = 8, to = "leader" }},
 ]
 """
 
@@ -128,24 +131,44 @@ async def test_terminal_off_phone_busy_then_a_foreign_phone_presses_1(
         assert signed["acknowledged"]["channel"] == "phone"
         assert signed["acknowledged"]["unit"] == "water"
         assert "7110" in report.log, "the centre's number is shown"
-        await asyncio.sleep(9)  # longer than the step: the next one would have begun
+        await asyncio.sleep(6.5)  # longer than the step: the next one would have begun
         assert (await room.order(order))["attempts"] == signed["attempts"]
         assert len(busy.calls) == 1
         assert leader.calls == []
 
 
-async def test_nobody_presses_a_key_and_the_leader_of_the_unit_is_called(
+@pytest.mark.req("SB-13")
+async def test_silence_is_no_person_the_leader_objects_and_the_unit_calls_in(
     new_switch: NewSwitch,
 ) -> None:
-    """Silence is no person; key 3 signs and objects; the dispute leaves the order in force."""
+    """The leader of the unit presses 3: signed, disputed, in force. Then the unit reports by
+    calling the report line with the order's code and its PIN."""
     async with ordering(new_switch) as room:
-        await duty(room.people, "6001", Behaviour("reject"))
+        phone = await duty(room.people, "6001", Behaviour("reject"))
         await duty(room.people, "6003", Behaviour("auto", keys="3", keys_after=1.0))
         order = await room.give()
         found = await room.until(order, "acknowledged", within=40)
         assert found["disputed"]
         assert found["attempts"][1]["cause"] == "rejected"
         assert found["attempts"][-1]["addresses"] == ["PJSIP/6003"]
+        call = await phone.dial("7110")
+        await call.wait_answered(5)
+        await call.press(found["code"])
+        await call.press(PIN + "#")
+
+        async def reported() -> bool:
+            await call.press("2")  # a key before its menu is not heard
+            await asyncio.sleep(1.0)
+            await call.press("#")
+            await asyncio.sleep(1.0)
+            return bool((await room.order(order))["reports"])
+
+        await room.desk.wait_for(reported, 40, "a report by telephone")
+        reports = (await room.order(order))["reports"]
+        assert {report["says"] for report in reports} == {"progress"}
+        recorded = reports[0]["words"].removeprefix("电话录音 ")
+        assert (room.world.switch.run.recordings / recorded).stat().st_size > 44
+        await call.hangup()
 
 
 async def test_the_key_pressed_while_the_daemon_is_dead_is_not_lost(
