@@ -184,7 +184,6 @@ async def test_the_key_pressed_while_the_daemon_is_dead_is_not_lost(
         await room.attempt(order, "phone", "sent")
         room.world.daemon.kill()
         await call.press("1")
-        await call.wait_ended(20)
         await room.world.daemon.start()
         signed = await room.until(order, "acknowledged")
         assert signed["attempts"][-1]["state"] == "acknowledged"
