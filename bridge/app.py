@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import random
 import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ import structlog
 
 from bridge import sd_notify
 from bridge.app_orders import open_orders
+from bridge.app_papers import Papers, open_papers
 from bridge.asterisk.acceptance import PATH as ACCEPT
 from bridge.asterisk.acceptance import Acceptance, Words
 from bridge.asterisk.acts import Acts
@@ -38,7 +40,7 @@ from bridge.asterisk.translate import Translator
 from bridge.asterisk.watch import Watch
 from bridge.desk.desk import Desk
 from bridge.domain.call import Call
-from bridge.domain.journal import Fact, iso
+from bridge.domain.journal import Entry, Fact, iso
 from bridge.domain.reconcile import Difference
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.ports import Answer, Transaction
@@ -47,6 +49,7 @@ from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room, leg_times
 from bridge.flows.view import View
 from bridge.log import configure_logging
+from bridge.platforms import Platforms
 from bridge.settings import Settings
 from bridge.store.open import Options
 from bridge.store.store import SqliteStore, open_store
@@ -56,6 +59,8 @@ from bridge.tracks.recording import LegTimes
 from bridge.watchdog import Part, Watchdog
 
 _log = structlog.get_logger(__name__)
+
+Readers = list[Callable[[Sequence[Entry]], None]]
 
 CEL_CURSOR = "cel"
 RECKONED_CURSOR = "reconcile"
@@ -87,7 +92,10 @@ class SystemClock:
 class Daemon:
     """All parts of one running daemon, wired together."""
 
-    def __init__(self, settings: Settings, store: SqliteStore, view: View) -> None:
+    def __init__(
+        self, settings: Settings, store: SqliteStore, view: View, readers: Readers | None = None
+    ) -> None:
+        """`readers` are told of everything that has become durable."""
         self.settings = settings
         self.store = store
         self.view = view
@@ -99,6 +107,17 @@ class Daemon:
         self._spawned: set[asyncio.Task[object]] = set()
         self._joining = asyncio.Semaphore(1)
         self.nonces: Nonces[Words] = Nonces(self.clock.monotonic)
+        self.platforms = Platforms(
+            settings,
+            store,
+            self.recorder,
+            self.clock,
+            self.spawn,
+            self._platform_link,
+            os.environ,
+        )
+        if readers is not None:
+            readers.append(self.platforms.peers.see)
 
     async def run(self) -> None:
         """Until `stop` is set."""
@@ -114,11 +133,14 @@ class Daemon:
                 group.create_task(self.fastagi.run(self.stop), name="fastagi"),
                 desk := group.create_task(self.desk.run(self.stop), name="desk"),
                 group.create_task(self._wrap_ups(), name="wrap-up"),
+                group.create_task(self.platforms.run(), name="platforms"),
                 group.create_task(self._reckon(), name="reconcile"),
                 group.create_task(self._watchdog(), name="watchdog"),
             ]
             if self.orders is not None:
                 running.append(group.create_task(self.orders.run(), name="orders"))
+            if self.papers is not None:
+                running.append(group.create_task(self.papers.run(), name="papers"))
             self.room.close_those_over()
             gc.collect()
             gc.freeze()
@@ -152,6 +174,8 @@ class Daemon:
             on_over=self._over,
         )
         await self._restore()
+        await self.platforms.restore()
+        self.platforms.attach(self.room)
         self.service = SwitchService(
             self.room,
             translator,
@@ -205,6 +229,11 @@ class Daemon:
             self.service,
             OrderCalls(self.link, self.clock.now),
         )
+        self.papers: Papers | None = None
+        if self.orders is not None:
+            self.papers = await open_papers(settings, self.orders.post, self.clock, self.spawn)
+            if self.papers.mail is not None:
+                self.orders.use(self.papers.mail.channel)
         self.desk = Desk(
             settings,
             self.room,
@@ -214,6 +243,8 @@ class Daemon:
             self.clock,
             self.spawn,
             orders=self.orders.parts if self.orders is not None else None,
+            peers=self.platforms.peers,
+            doors=[self.platforms.door],
         )
 
     async def _restore(self) -> None:
@@ -281,6 +312,13 @@ class Daemon:
         data = {"verdict": one.verdict.value, "call": one.call, "came_in_at": iso(one.at)}
         fact = Fact("reconcile.difference", self.clock.now(), one.case, None, one.call, "daemon")
         self.recorder.record(Transaction([replace(fact, data=data)]))
+
+    def _platform_link(self, peer: str, words: str) -> None:
+        """One link speaks for all platforms: what is wrong with any of them."""
+        away = [f"{one['peer']}: {one['words']}" for one in self.platforms.peers.status()]
+        wrong = "; ".join(one for one in away if not one.endswith(": "))
+        (_log.warning if words else _log.info)("platform.link", peer=peer, words=words)
+        self.view.link("platform", {"state": "down" if wrong else "up", "words": wrong})
 
     def _store_trouble(self, words: str) -> None:
         _log.error("store.trouble", words=words) if words else _log.info("store.well")
@@ -372,15 +410,21 @@ class _Late:
 async def open_daemon(settings: Settings) -> AsyncIterator[Daemon]:
     """A daemon with its store open and checked."""
     view = View(secrets.token_hex(4), SystemClock.now, settings.site.tz)
+    readers: Readers = [view.publish]
+
+    def publish(entries: Sequence[Entry]) -> None:
+        for read in readers:
+            read(entries)
+
     async with open_store(
         settings.store.path,
         site=settings.site.name,
         now=SystemClock.now,
         monotonic=SystemClock.monotonic,
-        publish=view.publish,
+        publish=publish,
         options=Options(ballast_bytes=settings.store.ballast_mb * 1024 * 1024),
     ) as store:
-        yield Daemon(settings, store, view)
+        yield Daemon(settings, store, view, readers)
 
 
 async def main(settings: Settings) -> None:

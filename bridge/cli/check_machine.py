@@ -34,6 +34,8 @@ def machine(settings: Settings, environment: Mapping[str, str]) -> Iterator[Foun
     yield _sounds(settings.asterisk.sounds)
     yield _secret(settings, environment)
     yield _tokens(settings)
+    if settings.orders is not None:
+        yield _papers(settings)
 
 
 def host_name(name: str) -> Found:
@@ -138,3 +140,14 @@ def _tokens(settings: Settings) -> Found:
     if not count:
         return bad("tokens", f"{path}: 没有令牌 / no token", "bridge110 token new --role …")
     return good("tokens", f"{path}: {count}")
+
+
+def _papers(settings: Settings) -> Found:
+    """Whether every template makes a paper with the typeface of this machine."""
+    from bridge.app_papers import open_documents  # a typeface of 16 MB: only where it is looked at
+
+    try:
+        open_documents(settings).close()
+    except SettingsError as error:
+        return bad("papers", str(error), "更正模板或安装字体 / mend the template, install the font")
+    return good("papers", "指令单、督办通知单、回访登记表、移交回执 / all four templates")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -34,8 +34,15 @@ BEFORE_COMMANDS = frozenset({"no-token", "too-many", "key-missing"})
 """Refusals that no command has come to know of; commands log and journal their own."""
 
 
-def create_app(parts: Parts, *, hosts: Collection[str], origins: Collection[str]) -> ASGIApp:
-    """Everything behind the port. `hosts`: names without port; `origins`: as browsers send them."""
+def create_app(
+    parts: Parts,
+    *,
+    hosts: Collection[str],
+    origins: Collection[str],
+    more: Sequence[APIRouter] = (),
+) -> ASGIApp:
+    """Everything behind the port. `hosts`: names without port; `origins`: as browsers send them;
+    `more`: routes of other parts."""
     app = FastAPI(
         title="bridge110 CTI",
         version="1.0.0",
@@ -46,7 +53,7 @@ def create_app(parts: Parts, *, hosts: Collection[str], origins: Collection[str]
     )
     app.state.parts = parts
     # looked through in this order: what a call-taker waits for comes first
-    for router in (services(), reads(), agents(), orders(), unit_pages(), pages()):
+    for router in (services(), reads(), agents(), orders(), unit_pages(), pages(), *more):
         app.include_router(router)
     events = asyncapi()
 

@@ -14,6 +14,7 @@ from bridge.desk import shapes
 from bridge.desk.bodies import Do, Hello, Subscribe
 from bridge.domain.delivery import A, ChannelKind
 from bridge.domain.order_state import O
+from bridge.domain.shared_case import CaseStatus
 from bridge.flows.cti_events import CALL_EVENTS, EVENT_TYPES, SEAT_EVENTS
 from bridge.flows.order_events import ORDER_EVENTS
 
@@ -127,6 +128,15 @@ _OF_ORDER: dict[str, dict[str, Schema]] = {
     "clock.missed": {"clock": TEXT, "limit_s": NUMBER},
 }
 
+_PEER_CASE = {
+    "id": TEXT,
+    "status": {"enum": [status.value for status in CaseStatus]},
+    "from": _or_null(TEXT),
+    "to": _TEXTS,
+    "ticket": TEXT,
+    "document": {"type": "object"},
+}
+
 _OF_CALL: dict[str, dict[str, Schema]] = {
     "call.offered": {
         "caller": _object({"number": TEXT, "display": TEXT, "verified": TRUTH}),
@@ -172,6 +182,10 @@ def data_schema(type: str) -> Schema:
     if type in ORDER_EVENTS:
         own = _ATTEMPT if type.startswith("attempt.") else _OF_ORDER.get(type, {})
         return _object({**_ORDER, **own})
+    if type == "peer.case":
+        return _object(_PEER_CASE)
+    if type == "peer.delivered":
+        return _object({"id": TEXT, "peer": TEXT, "delay_ms": NUMBER})
     if type == "leg.talking":
         return _object({"on": TRUTH})
     if type not in {name for name, _ in CALL_EVENTS.values()}:

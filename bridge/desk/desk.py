@@ -6,21 +6,25 @@ import asyncio
 import re
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
+from fastapi import APIRouter
 
 from bridge.desk.app import create_app
 from bridge.desk.commands import Commands
+from bridge.desk.once import Once
 from bridge.desk.order_parts import OrderParts
 from bridge.desk.parts import Parts
+from bridge.desk.peer_cases import PeerDesk, peer_cases
 from bridge.desk.server import Server, inherited, listen
 from bridge.desk.tokens import Rates, Tokens
 from bridge.domain.acts import Target
 from bridge.domain.call import Role
 from bridge.domain.journal import Json
 from bridge.flows.calls import Spawn
+from bridge.flows.peers import Peers
 from bridge.flows.ports import Answer, Clock
 from bridge.flows.room import Room
 from bridge.flows.view import View
@@ -49,11 +53,16 @@ class Desk:
         spawn: Spawn,
         listening: socket.socket | None = None,
         orders: OrderParts | None = None,
+        peers: Peers | None = None,
+        doors: Sequence[APIRouter] = (),
     ) -> None:
+        """`doors`: routes of other parts, with their own guard."""
         self._room = room
         self._view = view
         self._store_health = store_health
         self._clock = clock
+        self._zone = settings.site.tz
+        self._peers = peers
         self._seats = frozenset(settings.seats.all)
         self._groups = {name: expand(ids) for name, ids in settings.seats.groups.items()}
         self._tokens_file = settings.http.tokens_file
@@ -81,8 +90,12 @@ class Desk:
             orders=orders,
         )
         http = settings.http
+        more = list(doors)
+        if peers is not None:
+            once = Once(answers=answers, monotonic=clock.monotonic, spawn=spawn)
+            more.append(peer_cases(PeerDesk(peers, once)))
         self._server = Server(
-            create_app(parts, hosts=http.hosts, origins=http.origins),
+            create_app(parts, hosts=http.hosts, origins=http.origins, more=more),
             listening or inherited() or listen(http.host, http.port),
         )
 
@@ -127,8 +140,14 @@ class Desk:
             return seat_target(free[0]) if free else None
         seat = _SEAT.match(to)
         if seat is None:
-            return self._room.targets.get(to)
+            return self._room.targets.get(self._today(to))
         return seat_target(seat[1]) if seat[1] in self._seats else None
+
+    def _today(self, number: str) -> str:
+        """Whose number this is today: old hotlines have become another desk's (LY-13)."""
+        if self._peers is None or number in self._room.targets:
+            return number
+        return self._peers.resolve(number, self._clock.now().astimezone(self._zone).date())
 
     def _is_ready(self, seat: str) -> bool:
         record = self._room.book.seats.get(seat)

@@ -19,7 +19,7 @@ SEES_SEATS = frozenset({"T", "L", "E", "A", "P"})
 SEES_ORDERS = frozenset({"T", "L", "A", "P"})
 """Orders are the centre's: every seat may see them; a unit sees its own on its terminal."""
 GIVES_ORDERS = frozenset({"T", "L"})
-OF_ORDERS = frozenset({"order", "attempt", "clock"})
+OF_ORDERS = frozenset({"order", "attempt", "clock", "peer"})
 """First words of the types of their events."""
 LEADER_ONLY = frozenset({E.INTRUDE})
 OWN_SEAT = frozenset({E.JOIN, E.INTRUDE, E.CLEAR_PARTY})

@@ -7,7 +7,7 @@ what was seen is recorded behind the call and never holds it up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
 from functools import partial
@@ -96,6 +96,8 @@ class Calls:
         self._boxes: dict[str, Mailbox] = {}
         self._seat_boxes: dict[str, Mailbox] = {}
         self._doubts = Doubts()
+        self.before_dial: Callable[[DialThird], Awaitable[None]] | None = None
+        """Waited for before a third is dialled; must be short and must not raise."""
         self.look_again: Callable[[], None] = lambda: None
         """Asks for a snapshot: something seen could not be kept."""
         self.begin: Callable[[Sequence[Act]], None] = lambda acts: None
@@ -244,6 +246,8 @@ class Calls:
 
     async def _one(self, act: Act, *, asked: bool) -> None:
         """Do one act. A leg that could not be called is a leg that has ended."""
+        if isinstance(act, DialThird) and self.before_dial is not None:
+            await self.before_dial(act)
         try:
             await self._switch.carry_out(act)
         except ActRefused as error:

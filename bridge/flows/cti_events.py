@@ -13,6 +13,7 @@ from bridge.domain.call import Book, Call, Leg, Role, Seat
 from bridge.domain.decide import possible
 from bridge.domain.journal import Fact, Json, iso
 from bridge.flows.order_events import ORDER_EVENTS
+from bridge.flows.peer_events import PEER_EVENTS
 
 Data = dict[str, Json]
 Describe = Callable[[Call, Leg | None, Fact], Data]
@@ -194,6 +195,7 @@ EVENT_TYPES = tuple(
             *(name for name, _ in CALL_EVENTS.values()),
             *SEAT_EVENTS,
             *ORDER_EVENTS,
+            *PEER_EVENTS,
             *EPHEMERAL,
             *(f"link.{name}" for name in LINKS),
             "alarm.raised",

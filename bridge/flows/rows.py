@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from bridge.domain.call import Book, Call, as_json, call_head, leg_doc
 from bridge.domain.journal import Fact
 from bridge.domain.order import Order, order_of
+from bridge.domain.peer import GROUP, PeerBook, PeerCase, record_doc
 from bridge.flows.ports import Row
 
 
@@ -61,6 +62,12 @@ def order_rows(order: Order) -> list[Row]:
     return rows
 
 
+def peer_row(record: PeerCase) -> Row:
+    """The row of a case shared with another platform."""
+    case = record.case
+    return Row("peer_case", case.id, record.number, case.status.value, record_doc(record))
+
+
 def rows_after(book: Book, facts: Iterable[Fact]) -> list[Row]:
     """Rows of every record that these facts, already applied, have touched.
 
@@ -95,12 +102,16 @@ def rows_after(book: Book, facts: Iterable[Fact]) -> list[Row]:
 
 def replay(facts: Iterable[Fact]) -> Iterator[Row]:
     """Every state that follows from a journal (`db rebuild`)."""
-    book = Book()
+    book, peers = Book(), PeerBook()
     for fact in facts:
         book.apply(fact)
+        if fact.kind.startswith(f"{GROUP}."):
+            peers.apply(fact)
     for call in book.calls.values():
         yield from call_rows(book, call)
     for seat in book.seats:
         yield seat_row(book, seat)
     for order in book.orders.orders.values():
         yield from order_rows(order)
+    for record in peers.cases.values():
+        yield peer_row(record)

@@ -19,6 +19,7 @@ from bridge.domain.order import order_of
 from bridge.flows.causes import Cause, Causes
 from bridge.flows.cti_events import EPHEMERAL, call_data, kind_outside, seat_data
 from bridge.flows.order_events import order_data, order_doc
+from bridge.flows.peer_events import peer_data
 from bridge.flows.ports import Row
 from bridge.flows.room import restore
 from bridge.flows.subscription import QUEUE, Event, Subscription
@@ -95,6 +96,10 @@ class View:
 
     def _without_call(self, fact: Fact) -> None:
         """The first fact of a call, or one about a seat."""
+        shared = peer_data(fact)
+        if shared is not None:
+            self._emit(fact.kind, fact.at, shared, case=fact.case)
+            return
         self.book.apply(fact)
         order = self.book.orders.orders.get(order_of(fact) or "")
         if order is not None:

@@ -37,7 +37,8 @@ WHOLE_CHECK_BYTES = 1024**3
 """Above this size the start checks the tables but not the journal (0.2 s for 226 MB)."""
 
 CHECKS_WITHOUT_JOURNAL = tuple(
-    f"check_{table}" for table in ("case", "call", "leg", "handoff", "seat", "order", "attempt")
+    f"check_{table}"
+    for table in ("case", "call", "leg", "handoff", "seat", "order", "attempt", "peer_case")
 )
 
 

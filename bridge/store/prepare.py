@@ -29,6 +29,7 @@ PUT_QUERIES: Mapping[Table, str] = {
     "seat": "put_seat",
     "order": "put_order",
     "attempt": "put_attempt",
+    "peer_case": "put_peer_case",
 }
 """Query for each table, in the order in which rows refer to each other: cases first."""
 

@@ -266,3 +266,20 @@ UPDATE site SET starts = starts + 1;
 
 -- check_thoroughly: faults of the file with all its indexes, or one line `ok`
 PRAGMA integrity_check(10);
+
+-- put_peer_case: store the present state of a case shared with another platform
+INSERT INTO peer_case (id, case_no, state, doc, created_at, created_seq, updated_seq)
+VALUES (:id, :case_no, :state, :doc, :at, :seq, :seq)
+ON CONFLICT (id) DO UPDATE
+   SET case_no = excluded.case_no, state = excluded.state, doc = excluded.doc,
+       updated_seq = excluded.updated_seq;
+
+-- peer_case_rows: shared cases in order of id, from the one after :after
+SELECT id, case_no, state, doc FROM peer_case WHERE id > :after ORDER BY id LIMIT :most;
+
+-- peer_cases_at_hand: shared cases that are not over, or touched since
+SELECT id, case_no, state, doc FROM peer_case
+ WHERE state NOT IN ('closed', 'cancelled') OR json_extract(doc, '$.touched_at') >= :since;
+
+-- check_peer_case: the same for one table
+PRAGMA quick_check(peer_case);

@@ -37,6 +37,7 @@ _ROWS: Mapping[Table, str] = {
     "seat": "seat_rows",
     "order": "order_rows",
     "attempt": "attempt_rows",
+    "peer_case": "peer_case_rows",
 }
 _OF_CASE: Mapping[Table, str] = {
     "call": "calls_of_case",
@@ -163,6 +164,11 @@ class Reader:
         """Orders, newest first; `before` is the last id of a page."""
         bindings: Bindings = {"state": state, "before": before, "most": limit}
         return [_row("order", row) for row in await self._all("orders_newest", bindings)]
+
+    async def peer_cases(self, since: datetime) -> Sequence[Row]:
+        """Shared cases that are not over, or were touched from that time on."""
+        found = await self._all("peer_cases_at_hand", {"since": iso(since)})
+        return [_row("peer_case", values) for values in found]
 
     async def calls_told(self, ids: Collection[str]) -> Mapping[str, ToldCall]:
         """What the journal has made of these calls; those it does not know are absent."""

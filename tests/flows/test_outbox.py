@@ -102,3 +102,56 @@ async def test_what_was_taken_by_a_life_that_died_is_sent_by_the_next(tmp_path: 
 
         await until(later, 20)
         assert clock.at >= START + timedelta(hours=1, seconds=29)
+
+
+async def test_a_refused_message_is_kept_and_the_others_go_on(tmp_path: Path) -> None:
+    clock, got = Clock(), list[str]()
+
+    async def send(message: Claimed) -> None:
+        if message.key == "key-1" and clock.at < START + timedelta(hours=2):
+            raise NotDelivered("422", refused=True)
+        got.append(message.key)
+
+    async with opened(tmp_path) as store:
+        courier = Courier(store.outbox, "platform", send, clock)
+        for n in range(3):
+            await store.commit(decision(n))
+        task = asyncio.create_task(courier.run())
+        await until(lambda: got == ["key-0", "key-2"])
+        await until_waiting(store, 1)
+        clock.at += timedelta(hours=1)
+        courier.look()
+        await until(lambda: got == ["key-0", "key-2", "key-1"])
+        task.cancel()
+
+
+async def until_waiting(store: SqliteStore, count: int) -> None:
+    async with asyncio.timeout(30):
+        while (await store.reader.messages_waiting("platform"))[0] != count:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_receiver_that_is_away_is_asked_by_one_message_for_all(tmp_path: Path) -> None:
+    clock, tries, told = Clock(), list[str](), list[str]()
+    there = False
+
+    async def send(message: Claimed) -> None:
+        tries.append(message.key)
+        if not there:
+            raise NotDelivered("connection refused")
+
+    async def tell(words: str) -> None:
+        told.append(words)
+
+    async with opened(tmp_path) as store:
+        courier = Courier(store.outbox, "platform", send, clock, tell)
+        for n in range(4):
+            await store.commit(decision(n))
+        task = asyncio.create_task(courier.run())
+        await until(lambda: told == ["connection refused"])
+        assert tries == ["key-0"]
+        there = True
+        clock.at += timedelta(hours=1)
+        await until(lambda: tries == ["key-0", "key-0", "key-1", "key-2", "key-3"], 30)
+        await until(lambda: told[-1] == "", 30)
+        task.cancel()

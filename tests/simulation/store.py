@@ -312,7 +312,7 @@ class SimStore:
     async def claim(self, channel: str, now: datetime, most: int = 16) -> Sequence[Claimed]:
         """Take due messages for the time of a lease."""
 
-        def act(tables: Tables) -> list[Claimed]:
+        def act(tables: Tables) -> tuple[Claimed, ...]:  # a list would be entries of the journal
             due = [
                 out
                 for out in tables.outbox.values()
@@ -322,9 +322,9 @@ class SimStore:
                 and (out.leased_until is None or out.leased_until <= now)
             ]
             due.sort(key=lambda out: (out.message.due_at, out.id))
-            return [_claimed(tables, self.leased(out, now)) for out in due[:most]]
+            return tuple(_claimed(tables, self.leased(out, now)) for out in due[:most])
 
-        found: list[Claimed] = await self.submit(act)
+        found: tuple[Claimed, ...] = await self.submit(act)
         if found:
             self.chance.maybe("outbox.claimed")
         return found

@@ -1,0 +1,70 @@
+"""Papers and mail of one daemon, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+from bridge.channels.mail import MailParts, open_mail
+from bridge.documents.service import Documents, FontError, TemplateError
+from bridge.documents.typeface import DEFAULT_FONT
+from bridge.flows.calls import Spawn
+from bridge.flows.ports import Clock, FromChannel
+from bridge.settings import Settings, SettingsError
+
+ACK_PATH = "/ack/"
+"""Where the page of an acknowledgement link is (bridge/desk/unit_pages.py)."""
+
+
+def open_documents(settings: Settings) -> Documents:
+    """The site's papers, each template proven. Takes half a second; not on the event loop.
+
+    Raises SettingsError: a template or the typeface cannot be used.
+    """
+    own = settings.documents
+    try:
+        return Documents(settings.site.tz, own.templates, own.font or DEFAULT_FONT)
+    except (FontError, TemplateError) as error:
+        raise SettingsError(str(error)) from error
+
+
+class Papers:
+    """Documents, and the mail channel where the site has one."""
+
+    def __init__(self, documents: Documents, mail: MailParts | None) -> None:
+        self.documents = documents
+        self.mail = mail
+
+    async def run(self) -> None:
+        """Until cancelled: replies are read where the site has a mailbox for them."""
+        try:
+            if self.mail is not None and self.mail.replies is not None:
+                await self.mail.replies.run()
+            await asyncio.Event().wait()
+        finally:
+            self.documents.close()
+
+
+async def open_papers(
+    settings: Settings,
+    tell: FromChannel,
+    clock: Clock,
+    spawn: Spawn,
+    environment: Mapping[str, str] = os.environ,
+) -> Papers:
+    """Everything of [documents] and [mail]. Raises SettingsError."""
+    documents = await asyncio.to_thread(open_documents, settings)
+    mail = None
+    if settings.mail is not None:
+        base = settings.orders.link_base if settings.orders is not None else None
+        mail = open_mail(
+            settings.mail,
+            link_base=f"{base}{ACK_PATH}" if base else "",
+            paper=documents.paper,
+            tell=tell,
+            clock=clock,
+            spawn=spawn,
+            environment=environment,
+        )
+    return Papers(documents, mail)

@@ -1,0 +1,450 @@
+"""Cases shared with other platforms: told before their telephone rings, and both ways after.
+
+Every change is stored together with the message that carries it; the outbox worker brings it over
+however long the way is gone. What comes in is put together with what is here (`merge`) and
+answered once it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from bridge.domain.acts import DialThird
+from bridge.domain.call import Call
+from bridge.domain.errors import Refused
+from bridge.domain.journal import Entry, Fact, Json, iso
+from bridge.domain.peer import OVER, Answered, PeerBook, PeerCase
+from bridge.domain.shared_case import (
+    Caller,
+    CaseStatus,
+    Feedback,
+    HandoffPart,
+    SharedCase,
+    as_doc,
+    changed,
+    counted,
+    digest,
+    merge,
+    said,
+)
+from bridge.flows.calls import Spawn
+from bridge.flows.peer_words import Asking, Described, Peer, answer_of
+from bridge.flows.ports import Answer, Clock, Message, Row, StoreError, Transaction
+from bridge.flows.rows import peer_row
+
+_log = structlog.get_logger(__name__)
+
+BEFORE_RINGING_S: Final = 0.5
+"""How long a telephone waits for the document to have arrived; then it rings anyway."""
+COMMIT_SECONDS: Final = 3.0
+KEPT: Final = timedelta(days=2)
+"""Cases that are over stay in memory so long after the last touch."""
+
+
+class Recorder(Protocol):
+    """Where decisions are stored."""
+
+    def commit(self, work: Transaction) -> Awaitable[None]: ...
+
+
+class Peers:
+    """All shared cases of this desk. `poke` tells the worker of a platform that there is work."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        centre: str,
+        peers: Mapping[str, Peer],
+        recorder: Recorder,
+        clock: Clock,
+        spawn: Spawn,
+        poke: Callable[[str], None],
+        tell_link: Callable[[str, str], None],
+    ) -> None:
+        self.peers = dict(peers)
+        self.book = PeerBook()
+        self._site = site
+        self._centre = centre
+        self._recorder = recorder
+        self._clock = clock
+        self._spawn = spawn
+        self._poke = poke
+        self._tell_link = tell_link
+        self._turn = asyncio.Lock()
+        self._arrived: dict[str, asyncio.Event] = {}
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """What an earlier life of the daemon left."""
+        for row in rows:
+            self.book.restore(row.id, row.case, row.doc)
+
+    def resolve(self, number: str, today: date) -> str:
+        """Whose number this is today: a merged hotline's is its peer's (LY-13)."""
+        for peer in self.peers.values():
+            for alias in peer.aliases:
+                ends = alias.until
+                if alias.number == number and alias.since <= today and (not ends or today < ends):
+                    return peer.id
+        return number
+
+    # Out: a case is handed to another platform
+
+    async def before_dial(self, act: DialThird, call: Call | None) -> None:
+        """Tell the platform behind that desk, at most BEFORE_RINGING_S; never stops the call."""
+        peer = self.peers.get(act.target.id)
+        if peer is None or call is None:
+            return
+        arrived = asyncio.Event()
+        self._arrived[act.handoff] = arrived
+        try:
+            async with asyncio.timeout(BEFORE_RINGING_S):
+                told = await self._hand_over(peer.id, call, act.handoff)
+                if told and not self.book.line(peer.id).away:
+                    await arrived.wait()
+        except TimeoutError:
+            _log.warning("peer.rings_first", peer=peer.id, call=act.call)
+        except (StoreError, Refused) as error:
+            _log.error("peer.not_told", peer=peer.id, call=act.call, reason=str(error))
+        finally:
+            self._arrived.pop(act.handoff, None)
+
+    async def _hand_over(self, peer: str, call: Call, handoff: str) -> bool:
+        """True where there was something new to tell."""
+        asked = call.handoffs.get(handoff)
+        requested = asked.times.get("requested") if asked is not None else None
+        part = HandoffPart(handoff, requested or self._clock.now())
+
+        def change(now: datetime) -> SharedCase | None:
+            known = self.book.cases.get(f"{self._site}/{call.case}")
+            if known is not None and known.case.handoff.id == handoff:
+                return None  # the second way to the same desk
+            if known is not None:
+                status = CaseStatus.REQUESTED
+                return changed(known.case, at=now, by=self._site, handoff=part, status=status)
+            return SharedCase(
+                case=call.case,
+                origin=self._site,
+                caller=Caller(_number(call.number)),
+                occurred_at=call.offered_at,
+                received_by=self._centre,
+                handoff=part,
+                changed_at=now,
+                changed_by=self._site,
+            )
+
+        return await self._own(change, number=call.case, also=(peer,)) is not None
+
+    def see(self, entries: Sequence[Entry]) -> None:
+        """Facts that are durable now: what became of a handoff goes to its platform."""
+        for entry in entries:
+            fact = entry.fact
+            ident = self.book.by_handoff.get(fact.subject or "")
+            if ident is not None and fact.kind in ("handoff.accepted", "handoff.ended"):
+                self._spawn(self._followed(ident, fact), f"peer {ident}")
+
+    async def _followed(self, ident: str, fact: Fact) -> None:
+        """The telephone's side of a handoff: accepted by a person, or ended without."""
+        record = self.book.cases[ident]
+
+        def change(now: datetime) -> SharedCase | None:
+            case = record.case
+            if fact.kind == "handoff.accepted" and case.handoff.accepted_at is None:
+                part = replace(case.handoff, accepted_at=fact.at)
+                status = CaseStatus.ACCEPTED if case.status is CaseStatus.REQUESTED else case.status
+                return changed(case, at=now, by=self._site, handoff=part, status=status)
+            if fact.kind == "handoff.ended" and case.status is CaseStatus.REQUESTED:
+                words = str(fact.data.get("outcome", ""))
+                line = Feedback(fact.at, "not-taken", words, self._site)
+                return changed(
+                    case,
+                    at=now,
+                    by=self._site,
+                    status=CaseStatus.CANCELLED,
+                    feedback=said(case, line),
+                )
+            return None
+
+        try:
+            await self._own(change, number=record.number)
+        except (StoreError, TimeoutError) as error:
+            _log.error("peer.not_followed", case=ident, reason=str(error))
+
+    # What people at this desk do with a shared case
+
+    async def open(self, ask: Asking, number: str, peer: str, said: Described) -> SharedCase:
+        """Hand a case over without a call. Raises Refused: no-such-target, store-cannot-write."""
+        if peer not in self.peers:
+            raise Refused("no-such-target")
+
+        def change(now: datetime) -> SharedCase:
+            known = self.book.cases.get(f"{self._site}/{number}")
+            if known is not None:
+                made = said.on(known.case)
+                return changed(made, at=now, by=self._site, status=CaseStatus.REQUESTED)
+            made = SharedCase(
+                case=number,
+                origin=self._site,
+                occurred_at=now,
+                received_by=self._centre,
+                handoff=HandoffPart(ask.key, now),
+                changed_at=now,
+                changed_by=self._site,
+            )
+            return said.on(made)
+
+        return await self._asked(change, ask, number, (peer,))
+
+    async def describe(self, ask: Asking, ident: str, said: Described) -> SharedCase:
+        """Place, words, category … of a shared case. Raises Refused: no-such-case."""
+        record = self._known(ident)
+
+        def change(now: datetime) -> SharedCase:
+            return changed(said.on(record.case), at=now, by=self._site)
+
+        return await self._asked(change, ask, record.number)
+
+    async def take_over(self, ask: Asking, ident: str, by: str, ticket: str) -> SharedCase:
+        """A person here has taken the case. Raises Refused: no-such-case, wrong-state."""
+        record = self._known(ident)
+
+        def change(now: datetime) -> SharedCase:
+            case = record.case
+            if case.status not in (CaseStatus.REQUESTED, CaseStatus.RETURNED):
+                raise Refused("wrong-state", case.status.value)
+            accepted = case.handoff.accepted_at or now
+            return changed(
+                case,
+                at=now,
+                by=self._site,
+                handoff=replace(case.handoff, accepted_at=accepted, by=by),
+                status=CaseStatus.ACCEPTED,
+                ticket=ticket or case.ticket,
+            )
+
+        return await self._asked(change, ask, record.number)
+
+    async def feed_back(
+        self, ask: Asking, ident: str, kind: str, words: str, status: CaseStatus | None
+    ) -> SharedCase:
+        """Progress or a result, with the status that follows. Raises Refused."""
+        record = self._known(ident)
+
+        def change(now: datetime) -> SharedCase:
+            case = record.case
+            if case.status in OVER:
+                raise Refused("wrong-state", case.status.value)
+            line = Feedback(now, kind, words, f"{self._site}:{ask.actor}")
+            after = status or case.status
+            return changed(case, at=now, by=self._site, feedback=said(case, line), status=after)
+
+        return await self._asked(change, ask, record.number)
+
+    async def hand_back(self, ask: Asking, ident: str, reason: str) -> SharedCase:
+        """Give the case back to the other desk, with the reason (LY-15)."""
+        return await self.feed_back(ask, ident, "returned", reason, CaseStatus.RETURNED)
+
+    def _known(self, ident: str) -> PeerCase:
+        record = self.book.cases.get(ident)
+        if record is None:
+            raise Refused("no-such-case")
+        return record
+
+    async def _asked(
+        self,
+        change: Callable[[datetime], SharedCase],
+        ask: Asking,
+        number: str | None,
+        also: Sequence[str] = (),
+    ) -> SharedCase:
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                found = await self._own(change, number=number, also=also, ask=ask)
+        except TimeoutError as error:
+            raise Refused("outcome-unknown") from error
+        except StoreError as error:
+            raise Refused("store-cannot-write") from error
+        assert found is not None
+        return found
+
+    async def _own(
+        self,
+        change: Callable[[datetime], SharedCase | None],
+        *,
+        number: str | None,
+        also: Sequence[str] = (),
+        ask: Asking | None = None,
+    ) -> SharedCase | None:
+        """A change of ours: stored with its messages, then known, then on its way."""
+        async with self._turn:
+            now = self._clock.now()
+            case = change(now)
+            if case is None:
+                return None
+            record = self.book.cases.get(case.id)
+            to = [*dict.fromkeys([*(record.queued if record else ()), *also])]
+            data: dict[str, Json] = {"doc": as_doc(case), "to": list(to)}
+            actor = ask.actor if ask is not None else "daemon"
+            fact = Fact("peer.case", now, number, None, case.id, actor, data)
+            answer = Answer(ask.key, 202, answer_of(case)) if ask is not None else None
+            await self._commit(fact, to, now, answer)
+            return case
+
+    async def _commit(
+        self, fact: Fact, to: Sequence[str], now: datetime, answer: Answer | None = None
+    ) -> None:
+        """The fact, the row as it will be, a message for each platform; applied once durable."""
+        draft = PeerBook()
+        record = self.book.cases.get(fact.subject or "")
+        if record is not None:
+            row = peer_row(record)
+            draft.restore(row.id, row.case, row.doc)
+        draft.apply(fact)
+        after = draft.cases[fact.subject or ""]
+        messages = [_message(peer, after.case, now) for peer in to]
+        await self._recorder.commit(Transaction([fact], [peer_row(after)], messages, answer))
+        self.book.apply(fact)
+        for peer in to:
+            self._poke(peer)
+
+    # In: what a platform sends
+
+    async def receive(
+        self, peer: str, key: str, case: SharedCase, body_hash: str, signed_at: datetime
+    ) -> Answered:
+        """Take in a document; the same post again gets the same answer.
+
+        Raises Refused("key-reused") for the same id with other octets, and StoreError and its
+        kinds where it could not be stored.
+        """
+        async with self._turn:
+            now = self._clock.now()
+            known = self.book.answered(peer, key, now)
+            if known is not None:
+                if known.body_hash != body_hash:
+                    raise Refused("key-reused")
+                return known
+            record = self.book.cases.get(case.id)
+            local = record.case if record is not None else None
+            incoming = counted(case, local, signed_at, peer)
+            both = merge(local, incoming) if local is not None else incoming
+            after = digest(both)
+            same = after == digest(incoming)
+            queued = record.queued if record is not None else {}
+            to = [
+                other
+                for other in dict.fromkeys([*queued, peer])
+                if queued.get(other) != after and not (other == peer and same)
+            ]
+            answer: dict[str, Json] = {
+                "case": both.id,
+                "revision": both.revision,
+                "digest": after,
+                "received_at": iso(now),
+            }
+            delay = max(0, round(1000 * (now - incoming.changed_at).total_seconds()))
+            data: dict[str, Json] = {
+                "doc": as_doc(both),
+                "to": list(to),
+                "from": peer,
+                "same": same,
+                "key": key,
+                "body_hash": body_hash,
+                "answer": answer,
+                "delay_ms": min(delay, 10**9),
+            }
+            number = record.number if record is not None else None
+            fact = Fact("peer.case", now, number, None, both.id, f"peer:{peer}", data)
+            await self._commit(fact, to, now)
+            return Answered(peer, key, now, body_hash, answer)
+
+    # What the worker tells
+
+    async def delivered(self, peer: str, ident: str, taken: str, since: datetime) -> None:
+        """The platform has taken the document whose digest is `taken`."""
+        now = self._clock.now()
+        delay = max(0, round(1000 * (now - since).total_seconds()))
+        record = self.book.cases.get(ident)
+        if record is None:
+            return
+        data: dict[str, Json] = {"peer": peer, "digest": taken, "delay_ms": delay}
+        fact = Fact("peer.delivered", now, record.number, None, ident, "daemon", data)
+        async with self._turn:
+            draft = PeerBook()
+            row = peer_row(record)
+            draft.restore(row.id, row.case, row.doc)
+            draft.apply(fact)
+            await self._recorder.commit(Transaction([fact], [peer_row(draft.cases[ident])]))
+            self.book.apply(fact)
+        arrived = self._arrived.get(record.case.handoff.id)
+        if arrived is not None:
+            arrived.set()
+        self.book.forget_old(now - KEPT)
+
+    async def link(self, peer: str, words: str) -> None:
+        """The way to a platform is gone (why), or is back (empty words)."""
+        line = self.book.line(peer)
+        if bool(line.away) == bool(words):
+            return
+        kind = "peer.away" if words else "peer.back"
+        fact = Fact(kind, self._clock.now(), None, None, peer, "daemon", {"words": words})
+        self.book.apply(fact)
+        self._tell_link(peer, words)
+        try:
+            await self._recorder.commit(Transaction([fact]))
+        except StoreError as error:
+            _log.error("peer.link_not_stored", peer=peer, reason=str(error))
+
+    def status(self) -> list[dict[str, Json]]:
+        """Every link: state, counters, delays in each direction (LY-02, LY-10)."""
+        made: list[dict[str, Json]] = []
+        for peer in self.peers.values():
+            line = self.book.line(peer.id)
+            made.append(
+                {
+                    "peer": peer.id,
+                    "title": peer.title,
+                    "state": "down" if line.away else "up",
+                    "words": line.away,
+                    "since": iso(line.since) if line.since else None,
+                    "sent": line.sent,
+                    "received": line.received,
+                    "out_ms": line.out_ms,
+                    "out_worst_ms": line.out_worst_ms,
+                    "in_ms": line.in_ms,
+                    "in_worst_ms": line.in_worst_ms,
+                    "aliases": [alias.number for alias in peer.aliases],
+                }
+            )
+        return made
+
+
+def _number(text: str) -> str:
+    """A caller's number as the document takes it; what is none is left empty."""
+    plain = text[1:] if text.startswith("+") else text
+    return text if plain.isascii() and plain.isdigit() and len(plain) <= 20 else ""
+
+
+def _message(peer: str, case: SharedCase, now: datetime) -> Message:
+    """One post. The same document for the same platform is the same message."""
+    taken = digest(case)
+    key = hashlib.sha256(f"{peer}\n{case.id}\n{taken}".encode()).hexdigest()[:40]
+    body: dict[str, Json] = {
+        "doc": as_doc(case),
+        "case": case.id,
+        "digest": taken,
+        "since": iso(now),
+    }
+    return Message(channel_of(peer), f"peer-{key}", body, now)
+
+
+def channel_of(peer: str) -> str:
+    """The outbox channel of a platform."""
+    return f"platform.{peer}"

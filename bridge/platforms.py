@@ -1,0 +1,128 @@
+"""The links to other platforms of one daemon, put together: flow, worker, client, door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+from fastapi import APIRouter
+
+from bridge.channels.mail import signing_key
+from bridge.channels.platform import PlatformAccess, PlatformClient, platform_door
+from bridge.domain.acts import DialThird
+from bridge.flows.calls import Spawn
+from bridge.flows.outbox import Courier
+from bridge.flows.peer_words import Alias, Peer
+from bridge.flows.peers import KEPT, Peers, channel_of
+from bridge.flows.ports import Clock
+from bridge.flows.recorder import Recorder
+from bridge.flows.room import Room
+from bridge.settings import Settings, SettingsError
+from bridge.settings_wires import Platform
+from bridge.store.store import SqliteStore
+
+
+class Platforms:
+    """Everything of [platforms]. Without any the door is shut and nothing runs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqliteStore,
+        recorder: Recorder,
+        clock: Clock,
+        spawn: Spawn,
+        tell_link: Callable[[str, str], None],
+        environment: Mapping[str, str],
+    ) -> None:
+        """Raises SettingsError: a key or a CA's file cannot be used."""
+        self._store = store
+        self._clock = clock
+        self._workers: dict[str, Courier] = {}
+        self._clients: list[PlatformClient] = []
+        accesses = {
+            ident: access_of(ident, platform, environment)
+            for ident, platform in settings.platforms.items()
+        }
+        self.peers = Peers(
+            site=settings.site.name,
+            centre=settings.site.name,
+            peers={
+                ident: peer_of(ident, platform, settings.desks[ident].title)
+                for ident, platform in settings.platforms.items()
+            },
+            recorder=recorder,
+            clock=clock,
+            spawn=spawn,
+            poke=self._poke,
+            tell_link=tell_link,
+        )
+        for ident, access in accesses.items():
+            self._open(ident, access)
+        self.door: APIRouter = platform_door(accesses, self.peers.receive, clock.now)
+
+    def _open(self, ident: str, access: PlatformAccess) -> None:
+        try:
+            client = PlatformClient(access, self.peers.delivered, self._clock.now)
+        except OSError as error:
+            raise SettingsError(
+                f"platforms.{ident}.ca_file: {access.ca_file}: 无法使用 / cannot be used ({error})"
+            ) from error
+
+        async def tell(words: str) -> None:
+            await self.peers.link(ident, words)
+
+        self._clients.append(client)
+        self._workers[ident] = Courier(
+            self._store.outbox,
+            channel_of(ident),
+            client.send,
+            self._clock,
+            tell,
+        )
+
+    def _poke(self, peer: str) -> None:
+        worker = self._workers.get(peer)
+        if worker is not None:
+            worker.look()
+
+    async def restore(self) -> None:
+        """What earlier runs left."""
+        rows = await self._store.reader.peer_cases(self._clock.now() - KEPT)
+        self.peers.restore(rows)
+
+    def attach(self, room: Room) -> None:
+        """Documents go before the telephone rings."""
+
+        async def before_dial(act: DialThird) -> None:
+            await self.peers.before_dial(act, room.book.calls.get(act.call))
+
+        if self.peers.peers:
+            room.before_dial = before_dial
+
+    async def run(self) -> None:
+        """Every worker, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for ident, worker in self._workers.items():
+                    tasks.create_task(worker.run(), name=f"platform {ident}")
+        finally:
+            for client in self._clients:
+                with contextlib.suppress(OSError):
+                    await client.close()
+
+
+def access_of(ident: str, platform: Platform, environment: Mapping[str, str]) -> PlatformAccess:
+    """Address and keys of a platform. Raises SettingsError."""
+    named = [("key_file", platform.key_file)]
+    if platform.next_key_file is not None:
+        named.append(("next_key_file", platform.next_key_file))
+    keys = [signing_key(f"platforms.{ident}.{key}", name, environment) for key, name in named]
+    return PlatformAccess(peer=ident, url=platform.url, keys=keys, ca_file=platform.ca_file)
+
+
+def peer_of(ident: str, platform: Platform, title: str) -> Peer:
+    """The peer record (LY-02)."""
+    aliases = [Alias(one.number, one.since, one.until) for one in platform.aliases]
+    return Peer(ident, title, platform.url, aliases)
