@@ -7,6 +7,7 @@ takes: the expected code, another result code, a hang-up report, or nothing in t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from hardware.fax import t30_limits as limits
@@ -168,7 +169,7 @@ class Class2:
             code = await self._at.after(PAGE_MARKS[end], patience)
             self._note()
             status = self._at.reports.get("FPS", "")
-            if code == "OK":
+            if code == "OK" and self._hang_up_code() in (None, 0):
                 return not status or _status(status) in GOOD_PAGE
             if code == "ERROR" and self._dialect.hung_up not in self._at.reports:
                 return False
@@ -202,11 +203,12 @@ class Class2:
                 raise HungUp
             while not whole:
                 page, end = await self._receive_page()
-                if page is None:
-                    break
                 pages.append(page)
+                if end is None:
+                    raise HungUp
                 whole = end == EOP and page.confirmed
-                self._watch(PageConfirmed(len(pages)))
+                if page.confirmed:
+                    self._watch(PageConfirmed(len(pages)))
                 if len(pages) >= limits.MAX_PAGES:
                     break
             cause = Cause.DONE if whole else Cause.TOO_LARGE
@@ -224,8 +226,8 @@ class Class2:
         self._watch(Ended(outcome))
         return outcome, tuple(pages)
 
-    async def _receive_page(self) -> tuple[ReceivedPage | None, int]:
-        """The next page and its +FET; None when the modem gave none."""
+    async def _receive_page(self) -> tuple[ReceivedPage, int | None]:
+        """The next page and its +FET; None when the call ended in it. Raises HungUp."""
         code = await self._at.code("AT+FDR", TRAIN_SECONDS)
         self._note()
         if code != "CONNECT":
@@ -236,10 +238,12 @@ class Class2:
         self._note()
         chosen = self._chosen or chosen_of("")
         page = self._judge(octets, chosen)
-        ends = parse_parameters(self._at.reports.get("FET", str(EOP)))
+        end = parse_parameters(self._at.reports.get("FET", ""))[0]
+        if end is None:
+            return replace(page, confirmed=False), None
         if not page.confirmed:
             await self._at.code(f"AT{self._dialect.overrule}")
-        return page, ends[0] if ends and ends[0] is not None else EOP
+        return page, end
 
     def _judge(self, octets: bytes, chosen: Chosen) -> ReceivedPage:
         """The page in the bit order that makes lines of it."""
