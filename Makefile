@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup machine run test lint bench faults coverage-req lock
+.PHONY: help setup machine run test test-hardware lint bench faults coverage-req lock
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -17,6 +17,7 @@ WORKERS ?= 3
 help:
 	@echo 'make run           一次完整的三方通话演示 / plays a whole case; ONCE=1 ends after it'
 	@echo 'make test          全部测试 / the whole suite; PYTEST="-k name" for a part, WORKERS=0 in one process'
+	@echo 'make test-hardware 用其他软件检验硬件部分 / other programs against our modems and drivers'
 	@echo 'make lint          静态检查 / ruff, mypy, import contracts, dialplan lint'
 	@echo 'make bench         性能数据 / figures as JSON lines; BENCH=name,name for some'
 	@echo 'make faults        故障矩阵 / the fault matrix; SEEDS=n adds random runs, SEED=k replays one'
@@ -38,6 +39,10 @@ run: machine
 test: machine
 	@echo '运行测试 / running the tests' >&2
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST) </dev/null
+
+# Other programs are downloaded and run; some need root. Not part of the ordinary suite.
+test-hardware: machine
+	@exec $(BIN)/python -m pytest $(wildcard tests/hardware/*/with_*.py) $(PYTEST) </dev/null
 
 lint: setup
 	$(BIN)/ruff check .

@@ -30,6 +30,9 @@ NO_ECM: Final = "801"
 BUSY: Final = "802"
 SILENT: Final = "803"
 """Answers and says nothing, like a person who waits."""
+FIRST: Final = ("nice", "-n", "-15")
+"""Soft modems and their exchange come first: hardware modems have processors of their own. Without
+the right to it, they run like everybody."""
 FAX_IDENTITY: Final = "057188888888"
 _MODULES: Final = (
     *("res_timing_timerfd", "codec_ulaw", "codec_alaw", "codec_resample", "format_wav"),
@@ -90,7 +93,7 @@ class FaxNetwork:
         etc = self.path / "etc"
         command = self.root.command("asterisk", "-f", "-C", str(etc / "asterisk.conf"))
         (self.path / "asterisk").mkdir(exist_ok=True)
-        self._asterisk = await launch(command, self.path / "asterisk")
+        self._asterisk = await launch([*FIRST, *command], self.path / "asterisk")
         if "fully booted" not in (await self.console("core waitfullybooted", BOOT_SECONDS)).lower():
             raise SetupError(f"{self.path}: the fax network's Asterisk does not boot")
         for line in self.lines:
@@ -105,7 +108,7 @@ class FaxNetwork:
         place.mkdir(exist_ok=True)
         # The program reads /etc/iaxmodem/<name> alone: the name leads out of there.
         name = f"../..{self.path / 'etc' / f'modem-{line}'}"
-        self._modems[line] = await launch([program, name], place)
+        self._modems[line] = await launch([*FIRST, program, name], place)
         deadline = time.monotonic() + BOOT_SECONDS
         while not self.device(line).exists():
             if self._modems[line].returncode is not None or time.monotonic() > deadline:

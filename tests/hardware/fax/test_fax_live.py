@@ -26,12 +26,12 @@ from tests.hardware.fax.pages import text_page
 
 CALL_SECONDS = 100.0
 """Far more than the 22 s a call takes: a loaded machine may repeat parts of it."""
-TRIES = 3
+TRIES = 4
 """A soft modem that was kept from the processor loses its line, as telephone lines do."""
 MODEM_REST = 6.0
 """iaxmodem answers BUSY for 5 s after its start and after each call."""
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 
 @pytest_asyncio.fixture
