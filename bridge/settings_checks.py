@@ -29,6 +29,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _zone(settings)
     yield from _addresses(settings)
     yield from _origins(settings)
+    yield from _network(settings)
     yield from _seats(settings)
     if HOTLINE not in settings.desks:
         yield Fault(
@@ -126,6 +127,26 @@ def _origins(settings: Settings) -> Iterator[Fault]:
                 f"{origin!r} 不是来源,例如 https://desk.example",
                 "an origin is https://name or https://name:port, without path, without *",
             )
+
+
+def _network(settings: Settings) -> Iterator[Fault]:
+    """Orders go to terminals on the private network alone (SB-33)."""
+    if settings.orders is None or _is_private(settings.http.host):
+        return
+    yield Fault(
+        ("http", "host"),
+        f"{settings.http.host} 不是专网地址;网络派单只能监听具体的专网地址",
+        f"{settings.http.host} is not one private address: with orders the desk listens on an "
+        "address of the private network, or behind a proxy on 127.0.0.1",
+    )
+
+
+def _is_private(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_private and not address.is_unspecified
 
 
 def _same(host: str) -> str:

@@ -11,8 +11,9 @@ from bridge.asterisk.conf_text import ConfError
 from bridge.asterisk.lint import lint
 from bridge.asterisk.plan_files import PlanFiles, read_plan
 from bridge.cli.check_result import Found, bad, judged, unseen
-from bridge.settings import Settings
+from bridge.settings import OrderSettings, Settings, SettingsError
 from bridge.share import share
+from bridge.units_file import load_units
 
 HOTLINE: Final = "12345"
 SHOWN: Final = 6
@@ -41,6 +42,23 @@ def files(settings: Settings) -> Iterator[Found]:
         yield from _hotline(plan, settings)
     yield _modules(etc)
     yield from _telephones(etc, settings)
+    if settings.orders is not None:
+        yield _units(settings.orders)
+
+
+def _units(orders: OrderSettings) -> Found:
+    """The directory of units, and whether each has a wire at all (LL-09)."""
+    try:
+        units = load_units(orders.units_file)
+    except SettingsError as error:
+        return bad("units", str(error), "见 config/units.toml / see config/units.toml")
+    bare = sorted(unit.id for unit in units.values() if not unit.channels())
+    return judged(
+        "units",
+        f"没有通道的单位 / units without a wire: {_some(bare)}" if bare else None,
+        f"{len(units)} 个单位 / units",
+        "在名录中为其登记通道 / register a wire for them",
+    )
 
 
 def _contexts(plan: PlanFiles) -> Found:

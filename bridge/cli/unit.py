@@ -73,15 +73,9 @@ def check_wires(
 
 
 @app.command()
-def pin(
-    word: Annotated[
-        str,
-        typer.Option(
-            prompt="口令 / PIN", hide_input=True, confirmation_prompt=True, help="4 至 12 位数字"
-        ),
-    ],
-) -> None:
+def pin() -> None:
     """电话报告口令的散列,写入名录的 report_pin / hash of a PIN for report_pin."""
+    word: str = typer.prompt("口令 / PIN", hide_input=True, confirmation_prompt=True)
     if not (word.isascii() and word.isdigit() and len(word) in PIN_LENGTH):
         raise CommandError("口令应为 4 至 12 位数字 / a PIN is 4 to 12 digits")
     typer.echo(PasswordHasher().hash(word))

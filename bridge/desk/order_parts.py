@@ -87,3 +87,15 @@ def order_line(doc: Mapping[str, Json], ident: str, state: str) -> dict[str, Jso
         "confirmation_asked": doc["confirmation_asked"],
         **{name: content.get(name) for name in names},
     }
+
+
+def first_receiver(docs: Sequence[Mapping[str, Json]]) -> str | None:
+    """The unit that an order of the case was first proven to have reached (首接负责, LL-32): it
+    remains responsible. None while none has. A clock's start is the proof of receipt (AMB-01)."""
+    reached: list[tuple[str, str]] = []
+    for doc in docs:
+        clocks = doc.get("clocks")
+        for clock in clocks.values() if isinstance(clocks, dict) else ():
+            if isinstance(clock, dict):
+                reached.append((str(clock["started_at"]), str(doc["unit"])))
+    return min(reached)[1] if reached else None

@@ -18,7 +18,7 @@ from bridge.desk.order_bodies import (
     NewOrder,
     Reporting,
 )
-from bridge.desk.order_parts import OrderParts, order_line
+from bridge.desk.order_parts import OrderParts, first_receiver, order_line
 from bridge.desk.rest import REFUSALS, Ident, Key, Who, parts_of
 from bridge.desk.rights import GIVES_ORDERS, SEES_ORDERS
 from bridge.desk.tokens import Grant
@@ -229,12 +229,14 @@ def _reads(router: APIRouter) -> None:
         rows = await here.reads.orders(state=wanted, before=before, limit=limit)
         return JSONResponse({"orders": [order_line(row.doc, row.id, row.state) for row in rows]})
 
-    @router.get("/cases/{case}/orders", response_model=shapes.OrderList)
+    @router.get("/cases/{case}/orders", response_model=shapes.OrdersOfCase)
     async def of_case(request: Request, who: Who, case: Ident) -> JSONResponse:
         here = parts_here(request)
         _may(who, SEES_ORDERS)
         rows = await here.reads.orders_of_case(case)
-        return JSONResponse({"orders": [order_line(row.doc, row.id, row.state) for row in rows]})
+        lines: list[Json] = [order_line(row.doc, row.id, row.state) for row in rows]
+        first = first_receiver([row.doc for row in rows])
+        return JSONResponse({"orders": lines, "first_receiver": first})
 
     @router.get("/orders/{order}", operation_id="showOrder", response_model=shapes.OrderDoc)
     async def one(request: Request, who: Who, order: OrderId) -> JSONResponse:

@@ -200,9 +200,15 @@ class OrderLine(BaseModel):
 
 
 class OrderList(BaseModel):
-    """Orders, newest first; of one case: in the order they were given."""
+    """Orders, newest first."""
 
     orders: list[OrderLine]
+
+
+class OrdersOfCase(OrderList):
+    """Orders of one case, and the unit that one of them reached first (LL-32)."""
+
+    first_receiver: str | None
 
 
 class AttemptDoc(BaseModel):

@@ -209,3 +209,16 @@ async def test_a_failed_phone_is_tried_again_by_itself(kit: Kit) -> None:
         )
     found = await shown(kit.client(), order)
     assert found["attempts"][1]["retry_at"] is not None
+
+
+@pytest.mark.req("LL-32")
+async def test_the_unit_that_an_order_reached_first_stays_responsible(kit: Kit) -> None:
+    client, case = kit.client(), await a_case(kit)
+    body = {**ORDER, "units": ["housing", "water"], "kind": "notice"}
+    given = (await client.do("POST", f"cases/{case}/orders", body)).json()["orders"]
+    housing, water = (one["order"] for one in given)
+    assert (await client.get(f"cases/{case}/orders"))["first_receiver"] is None
+    for order in (water, housing):
+        await client.do("POST", f"orders/{order}/acknowledge", {"by": "李四"})
+    await client.do("POST", f"orders/{water}/reports", {"kind": "dispute", "by": "李四"})
+    assert (await client.get(f"cases/{case}/orders"))["first_receiver"] == "water"

@@ -269,3 +269,14 @@ def test_laboratory_settings_are_good_and_hold_its_ports(tmp_path: Path) -> None
     assert (found.ami.port, found.fastagi.port, found.http.port) == (5438, 4873, 8410)
     assert set(found.targets()) == {"12345", *(str(n) for n in range(6001, 6011))}
     assert found.store.path.parent == tmp_path
+
+
+@pytest.mark.req("SB-33")
+@pytest.mark.parametrize("host", ["0.0.0.0", "36.110.1.1", "desk.example"])
+def test_with_orders_the_desk_listens_on_the_private_network_alone(host: str) -> None:
+    good = 'host = "127.0.0.1"\nport = 8110'
+    assert good in shipped()
+    with pytest.raises(SettingsError, match=r"http\.host"):
+        settings(shipped().replace(good, f'host = "{host}"\nport = 8110'))
+    private = settings(shipped().replace(good, 'host = "10.1.2.3"\nport = 8110'))
+    assert private.http.host == "10.1.2.3"
