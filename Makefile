@@ -17,7 +17,7 @@ WORKERS ?= 3
 help:
 	@echo 'make run           一次完整的三方通话演示 / plays a whole case; ONCE=1 ends after it'
 	@echo 'make test          全部测试 / the whole suite; PYTEST="-k name" for a part, WORKERS=0 in one process'
-	@echo 'make test-hardware 用其他软件检验硬件部分 / other programs against our modems and drivers'
+	@echo 'make test-hardware 硬件部分长测及其他软件检验 / drivers at full length, other programs against them'
 	@echo 'make lint          静态检查 / ruff, mypy, import contracts, dialplan lint'
 	@echo 'make bench         性能数据 / figures as JSON lines; BENCH=name,name for some'
 	@echo 'make faults        故障矩阵 / the fault matrix; SEEDS=n adds random runs, SEED=k replays one'
@@ -40,9 +40,11 @@ test: machine
 	@echo '运行测试 / running the tests' >&2
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST) </dev/null
 
-# Other programs are downloaded and run; some need root. Not part of the ordinary suite.
+# Other programs are downloaded and run, some need root; and the drivers at full length: ten million
+# octets a codec, many stateful runs. Not part of the ordinary suite.
 test-hardware: machine
-	@exec $(BIN)/python -m pytest $(wildcard tests/hardware/*/with_*.py) $(PYTEST) </dev/null
+	@BRIDGE110_FUZZ_BYTES=10000000 BRIDGE110_STATEFUL_EXAMPLES=60 exec $(BIN)/python -m pytest \
+	    tests/hardware $(wildcard tests/hardware/*/with_*.py) $(PYTEST) </dev/null
 
 lint: setup
 	$(BIN)/ruff check .
