@@ -1,0 +1,182 @@
+"""Which gateways a site has: one TOML file, read the same by the port process and the commands.
+
+    [radio-1]
+    driver = "tetra-pei"            # tetra-pei, map27, sms, line-keyed, hytera
+    model = "tetra-standard"        # a file of hardware/radio/models, or a path to a site's own
+    port = "/dev/radio-1"           # by-id, by-path, our udev name, rfc2217://…, socket://…
+
+An unknown key or model is an error that names its place: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import tomllib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
+
+from hardware.port import Port, PortSettings, open_port
+from hardware.radio.dialect import DialectError, Map27Dialect, PeiDialect, load
+from hardware.radio.events import Emit, Health
+from hardware.radio.hytera_gateway import HyteraGateway
+from hardware.radio.keying import KeyingTimes
+from hardware.radio.line_keyed import LineKeyed, LinesError, Wiring
+from hardware.radio.map27 import Map27
+from hardware.radio.outstanding import Known, Outstanding
+from hardware.radio.sms import SmsModem
+from hardware.radio.tetra_pei import TetraPei
+from hardware.trace import Trace
+
+T = TypeVar("T")
+DRIVERS: Final = ("tetra-pei", "map27", "sms", "line-keyed", "hytera")
+_MODELS: Final = {"tetra-pei": "tetra-standard", "map27": "map27-standard"}
+_PORT_KEYS: Final = ("rate", "bits", "parity", "stop", "rtscts", "xonxoff", "rts", "dtr", "backend")
+_TIMES: Final = tuple(field.name for field in dataclasses.fields(KeyingTimes))
+
+
+class GatewayError(ValueError):
+    """The file of gateways cannot be used; the text names file, gateway and mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One entry. `options` are the keys of its driver alone."""
+
+    name: str
+    driver: str
+    model: str
+    port: PortSettings
+    options: Mapping[str, Any]
+
+
+class MessageDriver(Protocol):
+    """A driver that carries texts: TETRA, MAP27, SMS, Hytera."""
+
+    health: Health
+    book: Outstanding
+
+    async def run(self, stop: Any) -> None: ...
+
+    def send_text(self, key: str, address: str, text: str, *, urgent: bool = False) -> None: ...
+
+    def withdraw(self, key: str) -> bool: ...
+
+    def acknowledge(self, token: str, *, consumed: bool = False) -> None: ...
+
+    def known(self, key: str) -> Known | None: ...
+
+
+def read_gateways(path: Path) -> list[Gateway]:
+    """The gateways of a file. Raises GatewayError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise GatewayError(f"{path}: {error}") from error
+    return [_gateway(path, name, entry) for name, entry in values.items()]
+
+
+def _gateway(path: Path, name: str, entry: object) -> Gateway:
+    where = f"{path}: [{name}]"
+    if not isinstance(entry, dict) or not name.isprintable():
+        raise GatewayError(f"{where}: 需要表 / must be a table")
+    given = dict(cast(dict[str, Any], entry))
+    driver = given.pop("driver", None)
+    if driver not in DRIVERS:
+        raise GatewayError(f"{where}: driver = {driver!r}, one of {', '.join(DRIVERS)}")
+    model = given.pop("model", _MODELS.get(driver, ""))
+    port = given.pop("port", None)
+    if not isinstance(port, str) or not isinstance(model, str):
+        raise GatewayError(f"{where}: 需要 port / port is needed")
+    line = {key: given.pop(key) for key in _PORT_KEYS if key in given}
+    allowed: tuple[str, ...] = {
+        "line-keyed": ("ptt", "squelch", "interlock", *_TIMES),
+        "hytera": ("own", "work_orders"),
+    }.get(driver, ())
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        raise GatewayError(f"{where}: 未知键 / unknown key {unknown[0]!r}")
+    if driver in _MODELS and "rate" not in line:
+        line["rate"] = dialect_of(driver, model, where).rate
+    try:
+        settings = PortSettings(name=port, **line)
+    except TypeError as error:
+        raise GatewayError(f"{where}: {error}") from error
+    gateway = Gateway(name, driver, model, settings, given)
+    _check(gateway, where)
+    return gateway
+
+
+def _check(gateway: Gateway, where: str) -> None:
+    options = gateway.options
+    if gateway.driver == "line-keyed":
+        try:
+            wiring = Wiring(str(options.get("ptt", "RTS")), str(options.get("squelch", "")))
+        except LinesError as error:
+            raise GatewayError(f"{where}: {error}") from error
+        local = not gateway.port.name.startswith(("rfc2217://", "hidraw:"))
+        if local and not wiring.two_lines and not options.get("interlock", False):
+            raise GatewayError(
+                f"{where}: 打开串口时内核会瞬间抬起控制线 / the kernel pulses a line when it opens "
+                'a local port: wire ptt = "RTS!DTR", or fit an interlock and say interlock = true'
+            )
+    if gateway.driver == "hytera" and not isinstance(options.get("own"), int):
+        raise GatewayError(f"{where}: 需要 own（本机电台号） / own, our radio number, is needed")
+
+
+def dialect_of(driver: str, model: str, where: str = "") -> PeiDialect | Map27Dialect:
+    """The dialect of a model name or of a site's own file. Raises GatewayError."""
+    kind: type[PeiDialect] | type[Map27Dialect]
+    kind = PeiDialect if driver == "tetra-pei" else Map27Dialect
+    try:
+        text = Path(model).read_text(encoding="utf-8") if model.startswith("/") else None
+        return load(model, kind, text)
+    except (DialectError, OSError) as error:
+        raise GatewayError(f"{where}: {error}") from error
+
+
+def build(
+    gateway: Gateway,
+    *,
+    emit: Emit,
+    rng: random.Random,
+    trace: Trace | None = None,
+    opener: Callable[[PortSettings], Awaitable[Port]] = open_port,
+) -> MessageDriver | LineKeyed:
+    """The driver of a gateway; its `run` owns the port."""
+    if gateway.driver == "hytera":
+        parts = urlsplit(gateway.port.name)
+        if parts.scheme != "udp" or not parts.hostname or not parts.port:
+            raise GatewayError(f"[{gateway.name}]: port = udp://host:3004")
+        own, orders = gateway.options["own"], bool(gateway.options.get("work_orders", False))
+        return HyteraGateway(
+            parts.hostname, parts.port, own, emit=emit, rng=rng, work_orders=orders
+        )
+    if gateway.driver == "sms":
+        return SmsModem(gateway.port, emit=emit, rng=rng, trace=trace, opener=opener)
+    if gateway.driver == "line-keyed":
+        options = dict(gateway.options)
+        options.pop("interlock", None)
+        wiring = Wiring(options.pop("ptt", "RTS"), options.pop("squelch", ""))
+        times = KeyingTimes(**{key: float(value) for key, value in options.items()})
+        return LineKeyed(
+            gateway.port, wiring, times, emit=emit, rng=rng, trace=trace, opener=opener
+        )
+    dialect = dialect_of(gateway.driver, gateway.model)
+    if isinstance(dialect, PeiDialect):
+        return TetraPei(gateway.port, dialect, emit=emit, rng=rng, trace=trace, opener=opener)
+    return Map27(gateway.port, dialect, emit=emit, rng=rng, trace=trace, opener=opener)
+
+
+def carries(driver: str, channel: str, address: str) -> bool:
+    """Whether a gateway of this driver is the way to `address` on a channel (radio, sms)."""
+    if channel == "sms":
+        return driver == "sms"
+    if channel != "radio":
+        return False
+    if "/" in address:
+        return driver == "map27"
+    return driver in ("tetra-pei", "hytera")

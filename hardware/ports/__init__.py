@@ -1,0 +1,1 @@
+"""The port process: owns every device, keeps what its owner has not stored yet, says it again."""

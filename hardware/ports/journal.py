@@ -1,0 +1,173 @@
+"""The small journal of the port process: jobs taken, and things its owner has not stored yet.
+
+Append-only lines, synced before anybody is told; rewritten without what is over at each start and
+when it grows. A torn last line (power cut) is what was never told, and is cut off. One thread
+writes, and takes all that waits with one sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+MAX_FILE: Final = 4 * 1024 * 1024
+"""Bytes after which the journal is rewritten."""
+MAX_DONE: Final = 4096
+"""Keys of finished jobs that are remembered, so that the same one is not carried out again."""
+MAX_THINGS: Final = 20_000
+"""Things that wait for their owner; above, new jobs are refused and nothing is thrown away."""
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written; the text names the file."""
+
+
+@dataclass
+class State:
+    """What the lines add up to."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Jobs that were taken and have no final outcome, with what is known of them."""
+    done: dict[str, None] = field(default_factory=dict)
+    things: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last: int = 0
+
+    def apply(self, entry: dict[str, Any]) -> None:
+        """One line more."""
+        kind = entry["e"]
+        if kind == "job":
+            self.jobs[entry["key"]] = entry["body"]
+        elif kind == "refs" and entry["key"] in self.jobs:
+            self.jobs[entry["key"]]["references"] = entry["references"]
+        elif kind == "stage" and entry["key"] in self.jobs:
+            self.jobs[entry["key"]]["stage"] = entry["stage"]
+        elif kind == "done":
+            self.jobs.pop(entry["key"], None)
+            self.done[entry["key"]] = None
+            if len(self.done) > MAX_DONE:
+                del self.done[next(iter(self.done))]
+        elif kind == "thing":
+            self.things[entry["seq"]] = entry["body"]
+            self.last = max(self.last, entry["seq"])
+        elif kind == "ack":
+            self.things.pop(entry["seq"], None)
+        elif kind == "last":
+            self.last = max(self.last, entry["seq"])
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The shortest lines that add up to this."""
+        out: list[dict[str, Any]] = [{"e": "last", "seq": self.last}]
+        out += [{"e": "done", "key": key} for key in self.done]
+        for key, body in self.jobs.items():
+            out.append({"e": "job", "key": key, "body": body})
+        out += [{"e": "thing", "seq": seq, "body": body} for seq, body in self.things.items()]
+        return out
+
+
+class Journal:
+    """Opened once by one process (a lock on the file). `append` returns after the sync."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.state = State()
+        self._fd = -1
+        self._size = 0
+        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._failed: Exception | None = None
+
+    async def open(self) -> None:
+        """Read what is there and rewrite it short. Raises JournalError."""
+        try:
+            await asyncio.to_thread(self._open)
+        except OSError as error:
+            raise JournalError(f"{self._path}: {error}") from error
+
+    def _open(self) -> None:
+        if self._path.exists():
+            for number, line in enumerate(self._path.read_bytes().split(b"\n")[:-1], 1):
+                try:
+                    self.state.apply(json.loads(line))
+                except (ValueError, KeyError, TypeError) as error:
+                    raise JournalError(f"{self._path}:{number}: {error}") from error
+        self._rewrite()
+
+    def _rewrite(self) -> None:
+        """All that is alive into a new file, synced, in place of the old one."""
+        fresh = self._path.with_name(self._path.name + ".new")
+        data = b"".join(_line(entry) for entry in self.state.entries())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        descriptor = os.open(fresh, flags, 0o600)
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+        fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._size = descriptor, len(data)
+
+    def append(self, entries: Sequence[dict[str, Any]]) -> asyncio.Future[None]:
+        """Apply now; the future is done when it is synced. After a failed write everything fails:
+        what is on the disk is unknown until the next start (guard rule 2)."""
+        for entry in entries:
+            self.state.apply(entry)
+        synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((b"".join(map(_line, entries)), synced))
+        self._wake.set()
+        return synced
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write and sync, until `stop` and nothing waits. Raises JournalError when it fails."""
+        while not (stop.is_set() and not self._waiting):
+            waking = asyncio.ensure_future(self._wake.wait())
+            stopping = asyncio.ensure_future(stop.wait())
+            await asyncio.wait((waking, stopping), return_when=asyncio.FIRST_COMPLETED)
+            for task in (waking, stopping):
+                task.cancel()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, []
+            if not batch:
+                continue
+            data = b"".join(part for part, _ in batch)
+            try:
+                await asyncio.to_thread(self._write, data)
+            except OSError as error:
+                for _, synced in batch:
+                    if not synced.done():
+                        synced.set_exception(JournalError(f"{self._path}: {error}"))
+                        synced.exception()
+                raise JournalError(f"{self._path}: {error}") from error
+            for _, synced in batch:
+                if not synced.done():
+                    synced.set_result(None)
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        os.fdatasync(self._fd)
+        self._size += len(data)
+
+    async def shrink(self) -> None:
+        """Rewrite when it has grown; only called between writes."""
+        if self._size > MAX_FILE and not self._waiting:
+            await asyncio.to_thread(self._rewrite)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+            self._fd = -1
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"

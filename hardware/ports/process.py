@@ -1,0 +1,315 @@
+"""The port process: drivers, journal and the socket to the daemon, joined.
+
+A job is written down before it is given to its driver. After a crash a job that had been given and
+of which nothing more was known is told as *unknown*, never sent again: only its owner may repeat
+it, with the mark. What a driver tells is written down, then said until the owner has stored it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from hardware.gateways import Gateway, MessageDriver, build, carries
+from hardware.port import PortSettings, open_port
+from hardware.ports.journal import MAX_THINGS, Journal
+from hardware.radio.events import (
+    CallChange,
+    Delivery,
+    EmergencyIn,
+    Health,
+    LocationIn,
+    RadioEvent,
+    RadioRefused,
+    RawIn,
+    Stage,
+    StatusIn,
+    TextIn,
+    Why,
+)
+from hardware.radio.line_keyed import LineKeyed
+from hardware.radio.map27 import Map27
+from hardware.radio.outstanding import Known
+from hardware.radio.tetra_pei import TetraPei
+from hardware.trace import Trace
+
+KEEP: Final = timedelta(hours=24)
+"""How long a job waits for late reports."""
+TIDY_S: Final = 600.0
+MAX_JOBS: Final = 4096
+
+Body = dict[str, Any]
+Say = Callable[[Body], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A job that is not taken; nothing was done."""
+
+    why: str
+    words: str
+
+
+class PortProcess:
+    """`say` is called with every thing once it is synced, and with what need not be kept."""
+
+    def __init__(
+        self,
+        gateways: Sequence[Gateway],
+        journal: Journal,
+        *,
+        rng: random.Random,
+        now: Callable[[], datetime],
+        traces: Path | None = None,
+        opener: Callable[[PortSettings], Any] = open_port,
+    ) -> None:
+        self._journal = journal
+        self._now = now
+        self.say: Say = lambda _: None
+        self.gateways = list(gateways)
+        self.drivers: dict[str, MessageDriver | LineKeyed] = {}
+        self._traces: list[Trace] = []
+        self._tasks: asyncio.TaskGroup | None = None
+        for gateway in gateways:
+            trace = None
+            if traces is not None:
+                trace = Trace(traces / f"{gateway.name}.trace", now)
+                self._traces.append(trace)
+            self.drivers[gateway.name] = build(
+                gateway,
+                emit=functools.partial(self._event, gateway.name),
+                rng=rng,
+                trace=trace,
+                opener=opener,
+            )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Own everything until `stop`; the journal is written to the end."""
+        await self._journal.open()
+        closing = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._journal.run(closing), name="journal")
+            self._recover()
+            tidy = tasks.create_task(self._tidy(), name="tidy")
+            async with asyncio.TaskGroup() as owners:
+                for name, driver in self.drivers.items():
+                    owners.create_task(driver.run(stop), name=name)
+                for trace in self._traces:
+                    owners.create_task(trace.run(stop), name="trace")
+                await stop.wait()
+            tidy.cancel()
+            closing.set()
+        self._journal.close()
+
+    def _recover(self) -> None:
+        """What an earlier life had in hand: known again to its driver, or told as unknown."""
+        for key, body in list(self._journal.state.jobs.items()):
+            stage = Stage(body.get("stage", Stage.QUEUED))
+            driver = self.drivers.get(body.get("gateway", ""))
+            if stage in (Stage.QUEUED, Stage.SENDING):
+                stage = Stage.UNKNOWN
+                self._progress(key, Delivery(key, stage, detail="port process restarted"))
+            references = body.get("references")
+            if references and driver is not None and not isinstance(driver, LineKeyed):
+                moment = asyncio.get_running_loop().time()
+                driver.book.restore(Known(key, body["address"], references, stage), moment)
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_S)
+            oldest = (self._now() - KEEP).isoformat()
+            over = [k for k, b in self._journal.state.jobs.items() if b.get("at", "") < oldest]
+            if over:
+                await self._journal.append([{"e": "done", "key": key} for key in over])
+            await self._journal.shrink()
+
+    # what the daemon asks
+
+    async def take(self, body: Body) -> Refusal | None:
+        """Take a job over: durable when this returns None. The same key again does nothing."""
+        key, channel, address = (str(body.get(k, "")) for k in ("key", "channel", "address"))
+        state = self._journal.state
+        if not key or len(key) > 200:
+            return Refusal(Why.REFUSED, "key")
+        if key in state.jobs or key in state.done:
+            return None
+        if len(state.things) >= MAX_THINGS or len(state.jobs) >= MAX_JOBS:
+            return Refusal(Why.QUEUE_FULL, "the owner has not stored what was told")
+        gateway = self._gateway(channel, address)
+        if gateway is None:
+            return Refusal(Why.BAD_ADDRESS, f"{channel} {address}: 没有网关 / no gateway for it")
+        job: Body = {k: v for k, v in body.items() if k in ("text", "status", "urgent")}
+        job |= {"gateway": gateway, "address": address, "at": self._now().isoformat()}
+        await self._journal.append([{"e": "job", "key": key, "body": job}])
+        assert self._tasks is not None
+        self._tasks.create_task(self._give(key, job), name=f"job {key}")
+        return None
+
+    async def _give(self, key: str, job: Body) -> None:
+        driver = self.drivers[job["gateway"]]
+        address, urgent = job["address"], bool(job.get("urgent", False))
+        try:
+            if isinstance(driver, LineKeyed):
+                raise RadioRefused(Why.REFUSED, "a voice gateway carries no text")
+            status = job.get("status")
+            if isinstance(status, int) and isinstance(driver, TetraPei | Map27):
+                driver.send_status(key, address, status, urgent=urgent)
+            else:
+                driver.send_text(key, address, str(job.get("text", "")), urgent=urgent)
+            known = driver.known(key)
+            if known is not None and None not in known.references:
+                references = list(known.references)
+                await self._journal.append([{"e": "refs", "key": key, "references": references}])
+        except RadioRefused as refused:
+            self._progress(key, Delivery(key, Stage.FAILED, refused.why, str(refused)))
+
+    def _gateway(self, channel: str, address: str) -> str | None:
+        """The way to an address: one that may be used now, else the first."""
+        ways = [g.name for g in self.gateways if carries(g.driver, channel, address)]
+        usable = [name for name in ways if self.drivers[name].health.usable]
+        return next(iter((*usable, *ways)), None)
+
+    def withdraw(self, key: str) -> bool:
+        """Take a job back that has not begun."""
+        job = self._journal.state.jobs.get(key)
+        driver = self.drivers.get(job["gateway"]) if job else None
+        return driver is not None and not isinstance(driver, LineKeyed) and driver.withdraw(key)
+
+    def look(self, key: str) -> str | None:
+        """The stage of a job; `done` where it is over; None: nothing is known."""
+        state = self._journal.state
+        if key in state.done:
+            return "done"
+        job = state.jobs.get(key)
+        return None if job is None else str(job.get("stage", Stage.QUEUED))
+
+    def test(self, channel: str, address: str) -> str:
+        """Empty words: the way works now."""
+        name = self._gateway(channel, address)
+        if name is None:
+            return f"{channel} {address}: 没有网关 / no gateway for it"
+        health = self.drivers[name].health
+        return "" if health.usable else f"{name}: {health.words}"
+
+    def things(self) -> list[Body]:
+        """What the owner has not stored yet, oldest first."""
+        return [_thing(seq, body) for seq, body in self._journal.state.things.items()]
+
+    def acknowledge(self, seq: int) -> None:
+        """The owner has stored it."""
+        if seq in self._journal.state.things:
+            self._journal.append([{"e": "ack", "seq": seq}])
+
+    def list(self) -> list[Body]:
+        """The gateways with their health."""
+        found = []
+        for gateway in self.gateways:
+            health = self.drivers[gateway.name].health
+            found.append(
+                {
+                    "name": gateway.name,
+                    "driver": gateway.driver,
+                    "model": gateway.model,
+                    "port": gateway.port.name,
+                    "usable": health.usable,
+                    "words": health.words,
+                    "dbm": health.dbm,
+                }
+            )
+        return found
+
+    # what drivers tell
+
+    def _event(self, gateway: str, event: RadioEvent) -> None:
+        if isinstance(event, Delivery):
+            self._progress(event.key, event)
+        elif isinstance(event, TextIn):
+            body = {
+                "kind": "text",
+                "source": event.source,
+                "target": event.target,
+                "text": event.text,
+                "whole": event.whole,
+            }
+            self._keep(gateway, body, event.token)
+        elif isinstance(event, StatusIn):
+            if not event.network:
+                body = {"kind": "status", "source": event.source, "value": event.value}
+                self._keep(gateway, body)
+        elif isinstance(event, EmergencyIn):
+            self._keep(gateway, {"kind": "emergency", "source": event.source, "how": event.how})
+        elif isinstance(event, Health):
+            health = {"usable": event.usable, "words": event.words, "dbm": event.dbm}
+            self.say({"type": "health", "gateway": gateway} | health)
+        else:
+            self.say(_passing(gateway, event))
+
+    def _progress(self, key: str, event: Delivery) -> None:
+        body = {
+            "kind": "progress",
+            "key": key,
+            "stage": event.stage,
+            "why": event.why,
+            "detail": event.detail,
+            "stored": event.stored,
+        }
+        over = event.stage in (Stage.FAILED, Stage.READ)
+        entry = {"e": "done", "key": key} if over else {"e": "stage", "key": key}
+        self._keep("", body, entries=[entry | ({} if over else {"stage": event.stage})])
+
+    def _keep(
+        self, gateway: str, body: Body, token: str | None = None, entries: Sequence[Body] = ()
+    ) -> None:
+        """Write a thing down; said, and acknowledged on the air, once it is synced."""
+        driver = self.gateway_driver(gateway)
+        channel = next((channel_of(g.driver) for g in self.gateways if g.name == gateway), "")
+        body = body | {"at": self._now().isoformat(), "gateway": gateway, "channel": channel}
+        seq = self._journal.state.last + 1
+        synced = self._journal.append([*entries, {"e": "thing", "seq": seq, "body": body}])
+
+        def done(future: asyncio.Future[None]) -> None:
+            if future.cancelled() or future.exception() is not None:
+                return
+            if token is not None and driver is not None:
+                driver.acknowledge(token)
+            self.say(_thing(seq, body))
+
+        synced.add_done_callback(done)
+
+    def gateway_driver(self, name: str) -> MessageDriver | None:
+        """The driver of a gateway that carries messages."""
+        driver = self.drivers.get(name)
+        return None if driver is None or isinstance(driver, LineKeyed) else driver
+
+
+def channel_of(driver: str) -> str:
+    """The wire of an order that a driver's received things belong to."""
+    return "sms" if driver == "sms" else "radio"
+
+
+def _thing(seq: int, body: Body) -> Body:
+    return {"type": "thing", "seq": seq, "body": body}
+
+
+def _passing(gateway: str, event: CallChange | LocationIn | RawIn) -> Body:
+    """What is shown while it happens and not kept."""
+    body: Body = {"type": "event", "gateway": gateway}
+    if isinstance(event, CallChange):
+        return body | {"kind": "call", "state": event.state, "peer": event.peer}
+    if isinstance(event, LocationIn):
+        place = event.position
+        where = {"latitude": place.latitude, "longitude": place.longitude}
+        return body | {"kind": "location", "source": event.source} | where
+    return body | {
+        "kind": "raw",
+        "source": event.source,
+        "hex": event.data[:256].hex(),
+        "why": event.why,
+    }

@@ -1,0 +1,123 @@
+"""The socket of the port process: one owner, the daemon, and tools that only look."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from hardware.ports.process import PortProcess
+from hardware.ports.wire import VERSION, Body, Decoder, PortsProtocolError, encode
+
+MAX_CLIENTS: Final = 8
+MAX_BEHIND: Final = 4 * 1024 * 1024
+"""Octets that may wait for a client; one that does not read is dropped, and finds all again."""
+
+
+class _Client:
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.owner = False
+
+    def send(self, body: Body) -> None:
+        if self.writer.is_closing():
+            return
+        if self.writer.transport.get_write_buffer_size() > MAX_BEHIND:
+            self.writer.transport.abort()
+            return
+        self.writer.write(encode(body))
+
+
+class PortServer:
+    """`run` listens until `stop`."""
+
+    def __init__(self, process: PortProcess, path: Path) -> None:
+        self._process = process
+        self._path = path
+        self._clients: set[_Client] = set()
+        process.say = self._say
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen on the socket; it is removed at the end."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        server = await asyncio.start_unix_server(self._serve, self._path)
+        os.chmod(self._path, 0o660)
+        try:
+            await stop.wait()
+        finally:
+            server.close()
+            for client in list(self._clients):
+                client.writer.transport.abort()
+            await server.wait_closed()
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+
+    def _say(self, body: Body) -> None:
+        for client in list(self._clients):
+            if client.owner or body["type"] != "thing":
+                client.send(body)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= MAX_CLIENTS:
+            writer.close()
+            return
+        client = _Client(writer)
+        self._clients.add(client)
+        decoder = Decoder()
+        try:
+            while data := await reader.read(65536):
+                for body in decoder.feed(data):
+                    await self._answer(client, body)
+        except (ConnectionError, PortsProtocolError, asyncio.CancelledError):
+            pass
+        finally:
+            self._clients.discard(client)
+            writer.close()
+
+    async def _answer(self, client: _Client, body: Body) -> None:
+        kind = body["type"]
+        process = self._process
+        if kind == "hello":
+            client.send({"type": "hello", "version": VERSION})
+            if body.get("role") == "owner":
+                self._take_over(client)
+        elif kind == "job" and client.owner:
+            refusal = await process.take(body)
+            key = body.get("key")
+            if refusal is None:
+                client.send({"type": "taken", "key": key})
+            else:
+                words = {"why": refusal.why, "words": refusal.words}
+                client.send({"type": "refused", "key": key} | words)
+        elif kind == "ack" and client.owner and isinstance(body.get("seq"), int):
+            process.acknowledge(body["seq"])
+        else:
+            client.send({"type": "answer", "id": body.get("id")} | self._look(client, body))
+
+    def _look(self, client: _Client, body: Body) -> Body:
+        process, kind = self._process, body["type"]
+        key = str(body.get("key", ""))
+        if kind == "withdraw" and client.owner:
+            return {"ok": process.withdraw(key)}
+        if kind == "look":
+            return {"stage": process.look(key)}
+        if kind == "test":
+            words = process.test(str(body.get("channel", "")), str(body.get("address", "")))
+            return {"words": words}
+        if kind == "list":
+            found: list[Any] = process.list()
+            return {"gateways": found, "things": len(process.things())}
+        return {"error": f"{kind}: 未知或不允许 / unknown, or not yours to ask"}
+
+    def _take_over(self, client: _Client) -> None:
+        """The newest owner counts; everything it has not stored is said again."""
+        for other in self._clients:
+            if other.owner:
+                other.owner = False
+                other.writer.transport.abort()
+        client.owner = True
+        for thing in self._process.things():
+            client.send(thing)
