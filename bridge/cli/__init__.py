@@ -6,6 +6,7 @@ import typer
 
 from bridge.cli import case, channel, db, dialplan, hardware, lab, order, token, unit
 from bridge.cli.check import check
+from bridge.cli.ports import ports
 from bridge.cli.reconcile import reconcile
 from bridge.cli.run import run
 from bridge.cli.status import status
@@ -21,6 +22,7 @@ app.command()(run)
 app.command()(check)
 app.command()(status)
 app.command()(reconcile)
+app.command()(ports)
 app.add_typer(case.app, name="case")
 app.add_typer(db.app, name="db")
 app.add_typer(dialplan.app, name="dialplan")

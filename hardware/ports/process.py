@@ -89,9 +89,12 @@ class PortProcess:
                 opener=opener,
             )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Own everything until `stop`; the journal is written to the end."""
+    async def open(self) -> None:
+        """Read the journal. Raises JournalError."""
         await self._journal.open()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Own everything until `stop`; the journal is written to the end. `open` comes first."""
         closing = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks

@@ -338,8 +338,8 @@ class TetraPei:
             await self._fresh.wait()
             self._fresh.clear()
             if await self._initialise():
-                self._ready.set()
                 await self._probe()
+                self._ready.set()
                 self._tell_registration()
                 await self._watch()
             else:

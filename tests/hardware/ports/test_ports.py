@@ -1,0 +1,263 @@
+"""The port process: nothing is lost, nothing goes out twice, whoever dies and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.channels.ports_client import PortsAway, PortsRefused
+from hardware.gateways import GatewayError, read_gateways
+from hardware.ports.journal import Journal, JournalError, State
+from hardware.ports.wire import Decoder, PortsProtocolError, encode
+from hardware.rig.air import Set
+from tests.hardware.ports.ports_kit import OFFICER, job, owner, process, terminal
+from tests.hardware.pty_kit import until
+
+
+async def test_a_job_goes_out_and_every_step_is_told_and_stored(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as t, process(tmp_path) as p, owner(tmp_path / "ports.sock") as o:
+        t.air.sets[OFFICER] = Set(reply_text="收到，到场")
+        await o.client.submit(job("o1.1"))
+        await o.wait_stage("o1.1", "read")
+        assert o.stages("o1.1") == ["sending", "sent", "delivered", "read"]
+        await until(lambda: any(body["kind"] == "text" for _, body in o.things))
+        (text,) = [body for _, body in o.things if body["kind"] == "text"]
+        assert (text["source"], text["text"], text["channel"]) == (OFFICER, "收到，到场", "radio")
+        await until(lambda: p.things() == [])
+        assert [seq for seq, _ in o.things] == sorted({seq for seq, _ in o.things})
+
+
+async def test_the_same_job_again_is_taken_and_does_nothing(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as t, process(tmp_path), owner(tmp_path / "ports.sock") as o:
+        await o.client.submit(job("k"))
+        await o.wait_stage("k", "read")
+        await o.client.submit(job("k"))
+        await asyncio.sleep(0.1)
+        assert len(t.radio.sent) == 1
+
+
+async def test_what_the_owner_has_not_stored_is_said_again(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as t, process(tmp_path) as p:
+        async with owner(tmp_path / "ports.sock") as o:
+            await o.client.submit(job("k"))
+        await until(lambda: any(b["body"].get("stage") == "read" for b in p.things()))
+        t.radio.status_from(OFFICER, 0x8003)
+        await until(lambda: any(b["body"]["kind"] == "status" for b in p.things()))
+        async with owner(tmp_path / "ports.sock") as again:
+            await again.wait_stage("k", "read")
+            await until(lambda: any(b["kind"] == "status" for _, b in again.things))
+            await until(lambda: p.things() == [])
+
+
+async def test_a_text_is_acknowledged_on_the_air_once_it_is_written_down(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as t, process(tmp_path) as p:
+        t.radio.text_from(OFFICER, "到场")
+        await until(lambda: len(t.radio.sent) == 1)
+        assert [b["body"]["kind"] for b in p.things()] == ["text"]
+    text = (tmp_path / "ports.journal").read_text()
+    assert json.loads(text.splitlines()[-1])["body"]["kind"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (job("k", address="31/2001"), "bad-address"),
+        ({**job("k"), "channel": "sms"}, "bad-address"),
+        ({**job("k" * 300)}, "refused"),
+    ],
+)
+async def test_a_job_without_a_way_is_refused(
+    tmp_path: Path, body: dict[str, object], why: str
+) -> None:
+    async with terminal(tmp_path), process(tmp_path), owner(tmp_path / "ports.sock") as o:
+        with pytest.raises(PortsRefused) as refused:
+            await o.client.submit(body)
+        assert refused.value.why == why
+
+
+async def test_a_text_with_a_command_hidden_in_it_never_reaches_the_line(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as t, process(tmp_path), owner(tmp_path / "ports.sock") as o:
+        for n, text in enumerate(("到场\x1a\rAT+CTOM=1\r", "x\ud842", "a\x00b")):
+            await o.client.submit(job(f"k{n}", text))
+            await o.wait_stage(f"k{n}", "failed")
+        assert t.radio.sent == []
+        assert not any("CTOM" in line for line in t.radio.log)
+
+
+async def test_without_the_port_process_a_job_is_refused_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.channels.ports_client.ANSWER_S", 0.2)
+    async with owner(tmp_path / "ports.sock") as o:
+        with pytest.raises(PortsAway) as away:
+            await o.client.submit(job("k"))
+        assert not away.value.begun
+        with pytest.raises(PortsAway):
+            await o.client.ask("list")
+
+
+async def test_tools_may_look_and_nothing_else(tmp_path: Path) -> None:
+    async with terminal(tmp_path), process(tmp_path), owner(tmp_path / "ports.sock") as o:
+        await until(lambda: o.client.up)
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "ports.sock")
+        decoder = Decoder()
+
+        async def ask(body: dict[str, object]) -> dict[str, object]:
+            writer.write(encode(body))
+            while True:
+                for answer in decoder.feed(await reader.read(65536)):
+                    if answer["type"] == "answer":
+                        return answer
+
+        found = (await ask({"type": "list", "id": 1}))["gateways"]
+        assert isinstance(found, list)
+        assert (found[0]["name"], found[0]["usable"]) == ("radio-1", True)
+        assert (await ask({"type": "test", "id": 2, "channel": "radio", "address": "5"}))[
+            "words"
+        ] == ""
+        for kind in ("job", "ack", "withdraw", "shutdown"):
+            assert "error" in await ask({"type": kind, "id": 3, "key": "k"})
+        writer.write(b"\xff\xff\xff\xff")
+        assert await reader.read() == b""
+        writer.close()
+        assert (await o.client.ask("look", key="none"))["stage"] is None
+
+
+async def test_killed_after_every_write_nothing_is_lost_and_nothing_goes_out_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal is kept as it stood after each of its writes; each copy is an earlier death."""
+    copies: list[Path] = []
+    real = Journal._write
+
+    def copying(self: Journal, data: bytes) -> None:
+        real(self, data)
+        copy = tmp_path / f"dead-{len(copies)}.journal"
+        shutil.copy(tmp_path / "ports.journal", copy)
+        copies.append(copy)
+
+    async with terminal(tmp_path) as t:
+        t.air.sets[OFFICER] = Set(reply_status=0x8003)
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "_write", copying)
+            async with process(tmp_path), owner(tmp_path / "ports.sock") as o:
+                await o.client.submit(job("k"))
+                await o.wait_stage("k", "read")
+                await until(lambda: any(b["kind"] == "status" for _, b in o.things))
+        assert len(copies) >= 5
+        whole = len(t.radio.sent)
+        assert whole == 1
+        for copy in copies:
+            async with process(tmp_path, copy), owner(tmp_path / "ports.sock") as again:
+                await again.client.submit(job("k"))
+                state = State()
+                for line in copy.read_bytes().splitlines():
+                    state.apply(json.loads(line))
+                if state.jobs.get("k", {"stage": "over"}).get("stage") in (None, "sending"):
+                    await again.wait_stage("k", "unknown")
+                await asyncio.sleep(0.02)
+            assert len(t.radio.sent) == whole, "sent again after a death"
+
+
+async def test_a_late_report_after_a_death_still_counts(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as t:
+        t.air.sets[OFFICER] = Set(received=False, consumed=False)
+        async with process(tmp_path), owner(tmp_path / "ports.sock") as o:
+            await o.client.submit(job("k"))
+            await o.wait_stage("k", "sent")
+        reference = t.radio.sent[0][1][2]
+        async with process(tmp_path), owner(tmp_path / "ports.sock") as again:
+            t.pty.write(
+                f"\r\n+CTSDSR: 12,{OFFICER},0,9001,0,32\r\n821002{reference:02X}\r\n".encode()
+            )
+            await again.wait_stage("k", "read")
+
+
+async def test_the_real_process_killed_under_way_comes_back(tmp_path: Path) -> None:
+    """`bridge110 ports` under SIGKILL: the journal tells, the radio has the text once."""
+
+    async def start() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge", "ports"),
+            *("--gateways", str(tmp_path / "gateways.toml"), "--state", str(tmp_path / "state")),
+            *("--socket", str(tmp_path / "run" / "ports.sock"), "--trace", str(tmp_path / "trace")),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+
+    async with terminal(tmp_path) as t, owner(tmp_path / "run" / "ports.sock") as o:
+        running = await start()
+        try:
+            await o.client.submit(job("k"))
+            await until(lambda: bool(t.radio.sent))
+            running.send_signal(signal.SIGKILL)
+            await running.wait()
+            running = await start()
+            await until(lambda: bool({"unknown", "read"} & set(o.stages("k"))))
+            await o.client.submit(job("k2", "到场"))
+            await o.wait_stage("k2", "read")
+            texts = [address for address, pdu in t.radio.sent if pdu[0] in (0x82, 0x8A)]
+            assert texts == [OFFICER, OFFICER]
+            running.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(20):
+                assert await running.wait() == 0
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.wait()
+    assert list((tmp_path / "trace").iterdir())
+    assert os.path.exists(tmp_path / "state" / "ports.journal")
+
+
+async def test_a_torn_last_line_is_cut_and_a_spoilt_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(b'{"e":"thing","seq":7,"body":{"kind":"x"}}\n{"e":"thing","seq":8,"bo')
+    journal = Journal(path)
+    await journal.open()
+    assert (journal.state.last, list(journal.state.things)) == (7, [7])
+    journal.close()
+    path.write_bytes(b"not a journal\n")
+    with pytest.raises(JournalError, match="j:1"):
+        await Journal(path).open()
+
+
+@given(st.lists(st.binary(max_size=60), max_size=30))
+def test_any_octets_on_the_socket_are_messages_or_the_end(chunks: list[bytes]) -> None:
+    decoder = Decoder()
+    try:
+        for chunk in chunks:
+            for body in decoder.feed(chunk):
+                assert isinstance(body["type"], str)
+    except PortsProtocolError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[r]\ndriver = 'fm'\nport = '/dev/r'", "driver"),
+        ("[r]\ndriver = 'tetra-pei'", "port is needed"),
+        ("[r]\ndriver = 'tetra-pei'\nport = '/dev/r'\nbaud = 9600", "unknown key 'baud'"),
+        ("[r]\ndriver = 'tetra-pei'\nport = '/dev/r'\nmodel = 'nokia'", "unknown model"),
+        ("[r]\ndriver = 'line-keyed'\nport = '/dev/r'\nptt = 'RTS'", "interlock"),
+        ("[r]\ndriver = 'line-keyed'\nport = 'rfc2217://h:1'\nptt = '!RTS'", "keys the radio"),
+        ("[r]\ndriver = 'hytera'\nport = 'udp://10.0.0.1:3004'", "own"),
+        ("r = 1", "must be a table"),
+        ("[r", "gateways.toml"),
+    ],
+)
+def test_a_file_of_gateways_that_is_wrong_is_refused_in_words(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "gateways.toml"
+    path.write_text(text)
+    with pytest.raises(GatewayError, match=words):
+        read_gateways(path)
