@@ -12,11 +12,14 @@ from bridge.asterisk.report_calls import ReportCalls
 from bridge.asterisk.service import SwitchService
 from bridge.channels.phone import PhoneChannel
 from bridge.channels.pins import Pins
+from bridge.channels.ports_client import PortsClient
+from bridge.channels.radio import GatewayChannel, GatewayPost
+from bridge.channels.radio_words import MAP27_STATUS, TETRA_STATUS
 from bridge.channels.spoken import Speech
 from bridge.channels.terminal import TerminalChannel
 from bridge.desk.order_parts import OrderParts
 from bridge.domain.code import DIGITS
-from bridge.domain.delivery import Progress, Received
+from bridge.domain.delivery import ChannelKind, Progress, Received, Says
 from bridge.domain.journal import Fact, Json
 from bridge.flows.calls import Spawn
 from bridge.flows.order_desk import OrderDesk
@@ -30,6 +33,7 @@ from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
 from bridge.settings import OrderSettings, Settings
 from bridge.settings_parts import read_secret
+from bridge.settings_wires import PortsSettings
 from bridge.store.store import SqliteStore
 from bridge.units_file import load_units
 from bridge.wire.ami import Message
@@ -72,6 +76,7 @@ class OrderService:
         self.parts = parts
         self.calls = calls
         self._desk = desk
+        self.ports: PortsClient | None = None
 
     def use(self, channel: Channel) -> None:
         """From now on there is this wire."""
@@ -84,6 +89,8 @@ class OrderService:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.orders.run(), name="orders due")
             tasks.create_task(self.parts.checks.run(), name="unit checks")
+            if self.ports is not None:
+                tasks.create_task(self.ports.run(), name="ports")
 
 
 async def open_orders(
@@ -157,7 +164,19 @@ async def open_orders(
     service = OrderService(own, orders, inbox, desk, parts, calls)
     service.use(terminal)
     service.use(phone)
+    if settings.ports is not None:
+        _use_ports(service, settings.ports, post, clock)
     return service
+
+
+def _use_ports(service: OrderService, own: PortsSettings, post: Post, clock: Clock) -> None:
+    """Radio and SMS, by the process that owns their gateways."""
+    tetra = {int(number, 16): Says(says) for number, says in own.tetra_status.items()}
+    map27 = {int(number): Says(says) for number, says in own.map27_status.items()}
+    gateways = GatewayPost(post, tetra=tetra or TETRA_STATUS, map27=map27 or MAP27_STATUS)
+    service.ports = PortsClient(own.socket, gateways.take)
+    for kind in (ChannelKind.RADIO, ChannelKind.SMS):
+        service.use(GatewayChannel(kind, service.ports, post, clock))
 
 
 def _connect(

@@ -31,7 +31,7 @@ from bridge.settings_parts import (
     read_secret,
     secret_path,
 )
-from bridge.settings_wires import Documents, Mail, Platforms
+from bridge.settings_wires import Documents, Mail, Platforms, PortsSettings
 
 __all__ = [
     "CREDENTIALS_VARIABLE",
@@ -194,6 +194,8 @@ class Settings(Part):
     documents: Documents = Documents()
     mail: Mail | None = None
     platforms: Platforms = Field(default={})
+    ports: PortsSettings | None = None
+    """May be left out: a site without radio gateways and modems."""
     orders: OrderSettings | None = None
     """May be left out: a desk that gives no orders."""
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bridge.settings_parts import Host, Line, Number, Part, Port, SecretFile, Short
 
+StatusSays = Literal["sign", "arrived", "result", "progress", "dispute", "in-hand"]
 Encryption = Literal["tls", "starttls", "none"]
 Address = Annotated[
     str,
@@ -51,6 +52,15 @@ class Mail(Part):
     secret_file: SecretFile | None = None
     ca_file: Path | None = Field(default=None, strict=False)
     replies: Mailbox | None = None
+
+
+class PortsSettings(Part):
+    """The port process, which owns radios and modems. What its status numbers mean is said by
+    fleets: `tetra_status` maps numbers to sign, arrived, result, progress, dispute, in-hand."""
+
+    socket: Path = Field(strict=False)
+    tetra_status: Mapping[Annotated[str, Field(pattern=r"^0x[0-9A-Fa-f]{4}$")], StatusSays] = {}
+    map27_status: Mapping[Annotated[str, Field(pattern=r"^[0-9]{1,2}$")], StatusSays] = {}
 
 
 class Alias(Part):
