@@ -48,6 +48,8 @@ class LinkAlarm(Enum):
     """The account may not do what the link needs (canary, CoreStatus); the detail says what."""
     NOT_BOOTED = "not_booted"
     """No FullyBooted within its time: Asterisk still loads, or the account lacks read `system`."""
+    OTHER_VERSION = "other_version"
+    """Asterisk speaks another AMI than this link was tried with; it is used all the same."""
     HANDLER_FAILED = "handler_failed"
     """A callback raised; the event went to the others."""
 

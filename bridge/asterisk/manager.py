@@ -34,6 +34,9 @@ NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 STEADY_S: Final = 5.0
 """A session that lasted so long was no part of a series of failures."""
 
+AMI_MAJOR = "11"
+"""First number of the banner's version in Asterisk 22."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -234,7 +237,12 @@ class AmiLink(GuardedManager):
         self._lag_watch.begin()
         self._pinged()
         self.counters.sessions += 1
-        _log.info("ami.up", restarted=restarted, version=session.protocol.ami_version)
+        version = session.protocol.ami_version or ""
+        _log.info("ami.up", restarted=restarted, version=version)
+        if version.partition(".")[0] != AMI_MAJOR:
+            words = f"AMI {version}: 未经验证的版本,请运行 bridge110 check"
+            words += f" / tried with AMI {AMI_MAJOR} of Asterisk 22; run bridge110 check"
+            self._announce.alarm(LinkAlarm.OTHER_VERSION, words)
         self._announce.up(restarted)
 
     async def _serve(self, session: Session) -> None:

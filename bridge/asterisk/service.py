@@ -17,7 +17,7 @@ import structlog
 from bridge.asterisk.cel import CelReader, Position, Row, read_rows
 from bridge.asterisk.errors import ActionError
 from bridge.asterisk.manager import AmiLink
-from bridge.asterisk.snapshot import differences, take_members, take_snapshot
+from bridge.asterisk.snapshot import Channel, differences, take_members, take_snapshot
 from bridge.asterisk.translate import Translator, number
 from bridge.domain.call import Book, Call, live_calls
 from bridge.domain.conversation import E
@@ -32,7 +32,8 @@ HANGUP_COMES_S = 0.25
 """A failed Originate's channel is hung up after its answer, within a millisecond."""
 BUFFERED = 50_000
 """Events kept while a snapshot is being taken (some milliseconds); above it another follows."""
-SNAPSHOT_TRIES = 5
+AGAIN_S = (0.0, 0.2, 0.5, 1.0, 2.0)
+"""Pauses before another try for a snapshot; the last one as long as the link stands."""
 
 
 class Owner(Protocol):
@@ -105,6 +106,8 @@ class SwitchService:
         self._tell = on_ephemeral
         self._link: AmiLink | None = None
         self._buffer: list[Message] | None = []
+        self._overflowed = False
+        self._turn = 0
         self._lost_at: datetime | None = None
         self.on_event: Callable[[Message], None] = lambda _: None
         """Sees every event too, in its order: calls that are no leg of a case."""
@@ -125,6 +128,8 @@ class SwitchService:
         if self._buffer is not None:
             if len(self._buffer) < BUFFERED:
                 self._buffer.append(event)
+            else:
+                self._overflowed = True
             return
         self._event(event)
 
@@ -216,16 +221,11 @@ class SwitchService:
         learnt = self._now()
         if restarted:
             self._switch_lost(learnt)
+        self._turn += 1
+        turn = self._turn
         await self._from_cel(learnt)
-        for attempt in range(1, SNAPSHOT_TRIES + 1):
-            try:
-                channels = await take_snapshot(self._link)
-                break
-            except ActionError as error:
-                _log.warning("snapshot.failed", attempt=attempt, reason=str(error))
-                if not self._link.state.usable:
-                    return  # the next login takes another
-        else:
+        channels = await self._snapshot(turn)
+        if channels is None:
             return
         for seen in differences(self._owner.book, channels, self._translator, self._now()):
             self._owner.see(seen)
@@ -242,8 +242,28 @@ class SwitchService:
         for event in buffered:
             self._event(event)
         self.on_settled(True)
+        if self._overflowed:
+            self._overflowed = False
+            self.look_again()
         _log.info("snapshot.done", channels=len(channels), buffered=len(buffered))
         await self._members()
+
+    async def _snapshot(self, turn: int) -> list[Channel] | None:
+        """The first that is whole. None when the link is lost or a later login takes its own:
+        an older one would tell the past."""
+        assert self._link is not None
+        attempt = 0
+        while turn == self._turn:
+            try:
+                channels = await take_snapshot(self._link)
+                return channels if turn == self._turn else None
+            except ActionError as error:
+                _log.warning("snapshot.failed", attempt=attempt, reason=str(error))
+            if not self._link.state.usable:
+                return None
+            await asyncio.sleep(AGAIN_S[min(attempt, len(AGAIN_S) - 1)])
+            attempt += 1
+        return None
 
     async def _members(self) -> None:
         assert self._link is not None

@@ -54,6 +54,7 @@ class AmiPeer:
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.port = port
+        self.version = "11.0.0"
         self.started = "2026-11-24 03:25:26"
         self.fully_booted = True
         self.canaries = True
@@ -110,7 +111,7 @@ class AmiPeer:
         self.accepted += 1
         self.connections.append(connection)
         try:
-            connection.send_raw(b"Asterisk Call Manager/11.0.0\r\n")
+            connection.send_raw(f"Asterisk Call Manager/{self.version}\r\n".encode())
             while True:
                 await self._act(connection, await _read_action(reader))
         except (OSError, asyncio.IncompleteReadError):

@@ -248,3 +248,15 @@ async def test_peer_that_is_no_asterisk_is_named() -> None:
     async with server, running(settings(port)) as watched:
         await watched.wait(lambda: watched.entered(LinkState.DOWN))
         assert "not Asterisk's AMI banner" in watched.entered(LinkState.DOWN)[0]
+
+
+async def test_ami_of_another_version_is_told_with_the_mend_and_used() -> None:
+    async with AmiPeer() as peer:
+        peer.version = "5.0.4"
+        async with running(settings(peer.port)) as watched:
+            await watched.wait_up()
+            ((alarm, words),) = watched.alarms
+            assert alarm is LinkAlarm.OTHER_VERSION
+            assert "AMI 5.0.4" in words
+            assert "bridge110 check" in words
+            assert watched.link.state.usable
