@@ -127,7 +127,7 @@ def report(lines: Lines) -> str:
     parts = [
         HEAD,
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}.\n",
+        f"{platform.python_version()}; load {os.getloadavg()[1]:.1f} in the last minutes.\n",
         f"**{len(cells)} cells, {len(failed)} not as promised.** Citizens: {told}. Handoffs lost: "
         f"{sums['handoffs_lost']}. Acts done twice: {sums['double_acts']}.\n",
         *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from tests.faults.stage import Stage, stage
 
 TRIES: Final = 2
 """A round whose calls do not even come about is tried again in a new world."""
+AHEAD: Final = 10
+"""Niceness by which a world goes before other programs of this machine, where that is allowed."""
 ROUND_S: Final = 150.0
 """No round takes longer: the longest waits 45 s for a third party."""
 
@@ -129,6 +132,8 @@ def _work(todo: Queue[Job | None], done: Queue[list[Result] | None]) -> None:
             while (job := await asyncio.to_thread(todo.get)) is not None:
                 done.put(await world.run(job))
 
+    with contextlib.suppress(PermissionError):
+        os.nice(-AHEAD)
     try:
         asyncio.run(work())
     finally:
