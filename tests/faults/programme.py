@@ -34,6 +34,7 @@ SERVICES: Final = (
     "clear",
 )
 PARTIES: Final = ("citizen", "seat", "seat", "third", "third")
+"""A citizen's telephone does not die here: Asterisk takes 30 s to clear it."""
 PEERS: Final = ("auto", "busy", "reject", "ring", "machine")
 WORLD: Final = ("kill", "kill", "cut", "dead", "full", "fails")
 """Troubles of the daemon's world; each is mended by the next `mend`, at the latest at the end."""
@@ -81,7 +82,7 @@ def _step(chance: random.Random, who: int) -> Step:
     if do == "ask":
         return Step(do, who, chance.choice(SERVICES), pause)
     if do in ("hang", "die"):
-        return Step(do, who, chance.choice(PARTIES), pause)
+        return Step(do, who, chance.choice(PARTIES if do == "hang" else PARTIES[1:]), pause)
     if do == "peer":
         return Step(do, who, chance.choice(PEERS), pause)
     if do == "world":

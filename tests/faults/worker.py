@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ class World:
         self._root = root
         self._ends = contextlib.AsyncExitStack()
         self._stage: Stage | None = None
+        self._before: Job | None = None
 
     async def __aenter__(self) -> World:
         return self
@@ -110,6 +112,16 @@ class World:
         ends, self._ends = self._ends, contextlib.AsyncExitStack()
         await ends.aclose()
 
+    async def _tell(self) -> None:
+        """What the desk and the queue say of the seats, where a round did not come about."""
+        if self._stage is None:
+            return
+        with contextlib.suppress(Exception):
+            console = self._stage.world.switch.console
+            print(await console("queue show q110"), file=sys.stderr)
+            seats = (await self._stage.leader.must("GET", "seats"))["seats"]
+            print([(s["id"], s["state"], s["phone"]) for s in seats[:10]], file=sys.stderr)
+
     async def run(self, job: Job) -> list[Result]:
         """The job's cells; never raises for what a round does."""
         why = ""
@@ -117,9 +129,13 @@ class World:
             try:
                 if self._stage is None:
                     self._stage = await self._ends.enter_async_context(stage(self._root))
-                return await run_job(self._stage, job)
+                found = await run_job(self._stage, job)
+                self._before = job
+                return found
             except Exception as error:  # noqa: BLE001 - told as a failing cell
                 why = f"{type(error).__name__}: {error}"[:300]
+                print(f"{job}, after {self._before}: {why}", file=sys.stderr)
+                await self._tell()
                 traceback.print_exc(limit=-3)
                 with contextlib.suppress(Exception):
                     await self.end()
