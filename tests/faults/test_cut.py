@@ -29,7 +29,7 @@ from tests.faults.worker import Job, run_jobs
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
 
-WORLDS: Final = 3
+WORLDS: Final = 4
 SLACK_MS: Final = 500
 SLACK_S: Final = 5.0
 CELLS: Final = 2
