@@ -116,6 +116,7 @@ async def _asking(stage: Stage, kill: Kill, arm: Arm) -> Talk:
 
 
 async def _dials(stage: Stage, kill: Kill, arm: Arm) -> Talk:
+    await stage.only_ready([])
     arm("*")
     return await stage.dial(UNITS[0])
 
@@ -123,7 +124,7 @@ async def _dials(stage: Stage, kill: Kill, arm: Arm) -> Talk:
 async def _answers(stage: Stage, kill: Kill, arm: Arm) -> Talk:
     seat = stage.phones[SEATS[0]]
     seat.behaviour = Behaviour(delay=0.3)
-    await stage.ready(seat.user)
+    await stage.only_ready([seat.user])
     arm("*")
     talk = await stage.dial(UNITS[0])
     talk.seat = seat

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,6 +205,13 @@ class Stage:
 
     async def not_ready(self, seat: str) -> None:
         await self.desk(seat).must("PATCH", f"seats/{seat}/agent", {"state": "notReady"})
+
+    async def only_ready(self, seats: Collection[str]) -> None:
+        """These seats take calls, and no other: one may have come back from an earlier round."""
+        shown = (await self.leader.must("GET", "seats"))["seats"]
+        others = [s["id"] for s in shown if s["state"] in ("ready", "workingAfterCall")]
+        await asyncio.gather(*(self.not_ready(s) for s in others if s not in seats))
+        await asyncio.gather(*(self.ready(seat) for seat in seats))
 
     async def dial(self, third: str) -> Talk:
         """A citizen with a number of their own dials 110."""

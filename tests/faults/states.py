@@ -33,7 +33,7 @@ async def bring(stage: Stage, states: Sequence[S]) -> list[Talk]:
 async def talk_with_seats(stage: Stage, count: int) -> list[Talk]:
     """Citizens who talk with a seat each; those seats take no other call of the queue."""
     seats = SEATS[:count]
-    await asyncio.gather(*(stage.ready(seat) for seat in seats))
+    await stage.only_ready(seats)
     talks = [await stage.dial(UNITS[n]) for n in range(count)]
     by_number = {talk.number: talk for talk in talks}
 
@@ -118,7 +118,7 @@ async def _ending(talk: Talk) -> None:
 async def _alerting(stage: Stage) -> Talk:
     seat = stage.phones[SEATS[-1]]
     seat.behaviour = Behaviour("ring")
-    await stage.ready(seat.user)
+    await stage.only_ready([seat.user])
     talk = await stage.dial(UNITS[-1])
     talk.seat = seat
     await seat.wait_call(ANSWER_S)
