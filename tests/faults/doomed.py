@@ -21,6 +21,7 @@ from bridge.flows.ports import Transaction
 from bridge.flows.view import View
 from bridge.store.store import SqliteStore
 from bridge.wire.ami import Message
+from tests.faults.parent import die_with_parent
 from tests.faults.steps import VARIABLE, Doom
 
 _acting: ContextVar[str] = ContextVar("call of the act that is being carried out")
@@ -73,5 +74,6 @@ def watch(doom: Doom) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     watch(Doom(Path(os.environ[VARIABLE])))
     main()

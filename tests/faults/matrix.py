@@ -202,7 +202,7 @@ class Act:
 
 
 ACTS: Final = (
-    Act(S.TALKING, "three-way", "handoff.requested", (("DialThird", ("Setvar", "Originate")),)),
+    Act(S.TALKING, "three-way", "handoff.requested", (("DialThird", ("Originate",)),)),
     Act(
         S.TALKING,
         "transfer",

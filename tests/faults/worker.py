@@ -17,6 +17,7 @@ from bridge.domain.conversation import S
 from bridge.lab.root import AsteriskRoot
 from bridge.lab.rootbuild import ensure_root
 from tests.faults.matrix import FAULTS, LASTING, kills_once
+from tests.faults.parent import die_with_parent
 from tests.faults.programme import Programme, programme, shrink
 from tests.faults.random_runs import run_batch
 from tests.faults.rounds import Judged, run_fault, run_kill
@@ -148,6 +149,7 @@ def _work(todo: Queue[Job | None], done: Queue[list[Result] | None]) -> None:
             while (job := await asyncio.to_thread(todo.get)) is not None:
                 done.put(await world.run(job))
 
+    die_with_parent()
     with contextlib.suppress(PermissionError):
         os.nice(-AHEAD)
     try:
