@@ -27,7 +27,7 @@ from tests.faults.matrix import (
 )
 from tests.faults.worker import Job, run_jobs
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(420), pytest.mark.req("LL-51")]
 
 WORLDS: Final = 4
 SLACK_MS: Final = 500
