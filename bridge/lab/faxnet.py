@@ -30,6 +30,8 @@ NO_ECM: Final = "801"
 BUSY: Final = "802"
 SILENT: Final = "803"
 """Answers and says nothing, like a person who waits."""
+PLAIN: Final = "804"
+"""A fax machine with ECM that does not say who it is: the shortest call there is."""
 FIRST: Final = ("nice", "-n", "-15")
 """Soft modems and their exchange come first: hardware modems have processors of their own. Without
 the right to it, they run like everybody."""
@@ -50,6 +52,9 @@ exten => {MACHINE},1,Answer()
 exten => {NO_ECM},1,Answer()
  same => n,Set(FAXOPT(ecm)=no)
  same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
+ same => n,ReceiveFAX(${{RECEIVED}}/${{CALLERID(num)}}-${{UNIQUEID}}.tif)
+exten => {PLAIN},1,Answer()
+ same => n,Set(FAXOPT(ecm)=yes)
  same => n,ReceiveFAX(${{RECEIVED}}/${{CALLERID(num)}}-${{UNIQUEID}}.tif)
 exten => {BUSY},1,Busy(5)
 exten => {SILENT},1,Answer()

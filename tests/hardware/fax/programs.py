@@ -127,7 +127,8 @@ class HylaFax:
     def __init__(self, place: Path, device: Path, settings: str) -> None:
         """`settings` is the prototype: class1, class2, class2.0, iaxmodem."""
         self.place = place
-        self.device_id = os.path.relpath(device, "/dev").replace("/", "_")
+        self._device = os.path.relpath(device, "/dev")
+        self.device_id = self._device.replace("/", "_")
         for name in (
             *("etc", "info", "sendq", "docq", "doneq", "log", "status", "client", "tmp", "bin"),
             *("config", "dev", "archive", "recvq", "pollq", "lock"),
@@ -198,7 +199,7 @@ class HylaFax:
         """faxgetty, which answers the modem's calls and puts pages into `recvq`."""
         program = programs() / "usr/sbin/faxgetty"
         command = ["env", f"LD_LIBRARY_PATH={programs() / 'usr/lib/hylafax'}", str(program)]
-        return await launch([*command, self.device_id], self.place)
+        return await launch([*command, "-q", str(self.place), self._device], self.place)
 
     def received(self) -> list[Path]:
         """Documents that are complete."""
