@@ -23,6 +23,7 @@ from typing import Any
 import structlog
 
 from bridge import sd_notify
+from bridge.app_fax import open_fax
 from bridge.app_orders import open_orders
 from bridge.app_papers import Papers, open_papers
 from bridge.asterisk.acceptance import PATH as ACCEPT
@@ -38,6 +39,7 @@ from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.service import CelCursor, SwitchService
 from bridge.asterisk.translate import Translator
 from bridge.asterisk.watch import Watch
+from bridge.channels.fax import FaxChannel
 from bridge.desk.desk import Desk
 from bridge.domain.call import Call
 from bridge.domain.journal import Entry, Fact, iso
@@ -141,6 +143,8 @@ class Daemon:
                 running.append(group.create_task(self.orders.run(), name="orders"))
             if self.papers is not None:
                 running.append(group.create_task(self.papers.run(), name="papers"))
+            if self.fax is not None:
+                running.append(group.create_task(self.fax.run(), name="fax"))
             self.room.close_those_over()
             gc.collect()
             gc.freeze()
@@ -230,10 +234,16 @@ class Daemon:
             OrderCalls(self.link, self.clock.now),
         )
         self.papers: Papers | None = None
+        self.fax: FaxChannel | None = None
         if self.orders is not None:
             self.papers = await open_papers(settings, self.orders.post, self.clock, self.spawn)
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)
+            if settings.fax is not None:
+                paper = self.papers.documents.paper
+                post = self.orders.post
+                self.fax = await open_fax(settings.fax, paper, post, self.clock, self.spawn)
+                self.orders.use(self.fax)
         self.desk = Desk(
             settings,
             self.room,

@@ -31,7 +31,7 @@ from bridge.settings_parts import (
     read_secret,
     secret_path,
 )
-from bridge.settings_wires import Documents, Mail, Platforms, PortsSettings
+from bridge.settings_wires import Documents, Fax, Mail, Platforms, PortsSettings
 
 __all__ = [
     "CREDENTIALS_VARIABLE",
@@ -193,6 +193,7 @@ class Settings(Part):
     units: Mapping[Number, Desk] = {}
     documents: Documents = Documents()
     mail: Mail | None = None
+    fax: Fax | None = None
     platforms: Platforms = Field(default={})
     ports: PortsSettings | None = None
     """May be left out: a site without radio gateways and modems."""

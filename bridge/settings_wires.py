@@ -63,6 +63,21 @@ class PortsSettings(Part):
     map27_status: Mapping[Annotated[str, Field(pattern=r"^[0-9]{1,2}$")], StatusSays] = {}
 
 
+class Fax(Part):
+    """The site's own fax modems."""
+
+    ports: tuple[Line, ...] = Field(min_length=1, max_length=32, strict=False)
+    """Names that stay: /dev/serial/by-id/…, by-path, or a udev name."""
+    identity: str = Field(pattern=r"^[0-9+ ]{1,20}$")
+    """What the lines call themselves (TSI, CSI)."""
+    inbox: Path = Field(strict=False)
+    """Where received documents are kept."""
+    answers: bool = True
+    """Whether the lines take calls."""
+    rate: int = Field(default=115200, ge=19200, le=921600)
+    rtscts: bool = True
+
+
 class Alias(Part):
     """An old hotline number that is now this desk's (LY-13)."""
 
