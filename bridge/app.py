@@ -44,6 +44,7 @@ from bridge.desk.desk import Desk
 from bridge.domain.call import Call
 from bridge.domain.journal import Entry, Fact, iso
 from bridge.domain.reconcile import Difference
+from bridge.domain.shared_case import CaseStatus
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.ports import Answer, Transaction
 from bridge.flows.reconcile import EVERY_S, Reconciliation
@@ -232,6 +233,7 @@ class Daemon:
             self.spawn,
             self.service,
             OrderCalls(self.link, self.clock.now),
+            self._held_elsewhere,
         )
         self.papers: Papers | None = None
         self.fax: FaxChannel | None = None
@@ -283,6 +285,14 @@ class Daemon:
         task = self._group.create_task(work, name=name)
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
+
+    def _held_elsewhere(self, case: str) -> bool:
+        """Whether another desk has accepted this case of ours (LY-16)."""
+        shared = self.platforms.peers.book.cases.get(f"{self.settings.site.name}/{case}")
+        return shared is not None and shared.case.status in (
+            CaseStatus.ACCEPTED,
+            CaseStatus.HANDLING,
+        )
 
     # What parts tell
 

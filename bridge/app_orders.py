@@ -53,9 +53,9 @@ class Post:
         """Durable when it returns."""
         await self._orders.progress(progress)
 
-    async def received(self, received: Received) -> None:
-        """Durable when it returns."""
-        await self._inbox.received(received)
+    async def received(self, received: Received) -> bool:
+        """Durable when it returns; whether it counted."""
+        return await self._inbox.received(received)
 
 
 class OrderService:
@@ -102,6 +102,7 @@ async def open_orders(
     spawn: Spawn,
     switch: SwitchService,
     calls: OrderCalls,
+    held_elsewhere: Callable[[str], bool],
 ) -> OrderService | None:
     """Orders of an earlier life restored, the wires ready; None where the site gives no orders.
 
@@ -149,7 +150,7 @@ async def open_orders(
     line = ReportLine(orders, inbox, Pins().verify)
     reports = ReportCalls(calls.link, line, spawn, clock.now)
     _connect(calls, reports, switch, phone.see, spawn)
-    desk = OrderDesk(orders, _case_of(store), _number, own.copy_to)
+    desk = OrderDesk(orders, _case_of(store), _number, own.copy_to, held_elsewhere)
     checks = UnitChecks(orders, timedelta(hours=own.check_hours))
     parts = OrderParts(
         orders=orders,

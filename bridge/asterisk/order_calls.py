@@ -79,11 +79,12 @@ class OrderCalls:
             if "No such channel" not in str(error):
                 raise
 
-    async def stored(self, attempt: str) -> None:
+    async def stored(self, attempt: str, counted: bool) -> None:
         """Tell the plan that the key is durable. Raises ActRefused, ActUnknown."""
+        value = "1" if counted else "0"
         await self._do(
             "Setvar",
-            {"Channel": PREFIX + attempt, "Variable": "SHARED(STORED)", "Value": "1"},
+            {"Channel": PREFIX + attempt, "Variable": "SHARED(STORED)", "Value": value},
         )
 
     async def is_up(self, attempt: str) -> bool:

@@ -182,7 +182,7 @@ class PhoneChannel:
         call.answered = True
         call.pressed = seen.key
         number = call.number or seen.number
-        await self._tell.received(
+        counted = await self._tell.received(
             Received(
                 channel=ChannelKind.PHONE,
                 source=number,
@@ -195,7 +195,7 @@ class PhoneChannel:
         )
         if not seen.learnt:
             try:
-                await self._phones.stored(seen.attempt)
+                await self._phones.stored(seen.attempt, counted is not False)
             except (ActRefused, ActUnknown) as error:
                 _log.warning("phone.not_confirmed", attempt=seen.attempt, reason=str(error))
 

@@ -39,6 +39,8 @@ STATUS: Mapping[str, int] = {
     "nothing-to-say": 400,
     "no-dispute": 409,
     "not-your-unit": 403,
+    "order-cancelled": 409,
+    "case-with-other-desk": 409,
     "already-answered": 409,
     "wrong-code": 403,
     "way-closed": 429,

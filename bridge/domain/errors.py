@@ -38,6 +38,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "no-dispute": ("此指令没有未决争议", "there is no open dispute about this order"),
     "nothing-to-say": ("请写明指令内容", "an order needs words"),
     "not-your-unit": ("不是您的单位的指令", "this order is another unit's"),
+    "order-cancelled": (
+        "指令已由中心取消,无需处置",
+        "the centre has cancelled this order: nothing is to be done",
+    ),
+    "case-with-other-desk": (
+        "此件已由其他平台受理,由其办理",
+        "another desk has accepted this case and gives the orders",
+    ),
     "already-answered": ("此请求已处理", "this request was answered before"),
     "wrong-code": ("办结码不正确", "the code is not right"),
     "way-closed": (

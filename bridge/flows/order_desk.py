@@ -79,6 +79,8 @@ class OrderDesk:
     case_of: Callable[[str], Awaitable[Mapping[str, Json] | None]]
     number: Callable[[], int]
     copy_to: str | None = None
+    held_elsewhere: Callable[[str], bool] = lambda _: False
+    """Whether another desk has accepted the case: it gives the orders then (LY-16)."""
     _creating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, who: Asker, ask: OrderAsk, key: str) -> Answer:
@@ -88,6 +90,8 @@ class OrderDesk:
         case = await self.case_of(ask.case)
         if case is None:
             raise Refused("no-such-case")
+        if self.held_elsewhere(ask.case):
+            raise Refused("case-with-other-desk")
         if ask.after_report is not None:
             await self._check_report(ask.case, ask.after_report)
         async with self._creating:

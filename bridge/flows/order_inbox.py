@@ -17,6 +17,7 @@ from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json
 from bridge.domain.order import Attempt, Order
 from bridge.domain.order_decide import report
+from bridge.domain.order_state import O
 from bridge.domain.proof import Verdict, judge
 from bridge.domain.unit import Unit
 from bridge.flows.orders import Orders
@@ -66,15 +67,19 @@ class Inbox:
         await self._orders.until_stored(
             order.id, lambda work: report(work, told, by=by, unit=whose, proof=proof)
         )
+        if order.state is O.CANCELLED:
+            raise Refused("order-cancelled")
         return Taken(verdict, order.id)
 
-    async def received(self, told: Received) -> None:
-        """The same for channels that have nobody to tell: what is refused goes to a person."""
+    async def received(self, told: Received) -> bool:
+        """The same for channels: what is refused goes to a person. Whether it counted."""
         try:
-            await self.take(told)
+            taken = await self.take(told)
         except Refused as refused:
             unit = self._orders.by_source(told.channel, told.source)
             await self._set_aside(told, Verdict.LOOK, unit, refused.code)
+            return False
+        return taken.verdict in (Verdict.PROVEN, Verdict.CODE)
 
     async def _named(self, told: Received) -> tuple[Attempt | None, Order | None]:
         ident = told.order

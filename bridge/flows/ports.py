@@ -204,8 +204,8 @@ class Phones(Protocol):
         """End the call where it still is; nothing where it is not."""
         ...
 
-    async def stored(self, attempt: str) -> None:
-        """What was pressed is durable: the plan may say so."""
+    async def stored(self, attempt: str, counted: bool) -> None:
+        """What was pressed is durable, and whether it counts: the plan may say so."""
         ...
 
     async def is_up(self, attempt: str) -> bool:
@@ -242,4 +242,6 @@ class FromChannel(Protocol):
 
     async def progress(self, progress: Progress) -> None: ...
 
-    async def received(self, received: Received) -> None: ...
+    async def received(self, received: Received) -> object:
+        """False: it did not count (wrong code, order cancelled); whoever still listens is told."""
+        ...

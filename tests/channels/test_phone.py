@@ -52,12 +52,14 @@ class Told:
 
     progress_: list[Progress] = field(default_factory=list)
     received_: list[Received] = field(default_factory=list)
+    counts: bool = True
 
     async def progress(self, progress: Progress) -> None:
         self.progress_.append(progress)
 
-    async def received(self, received: Received) -> None:
+    async def received(self, received: Received) -> bool:
         self.received_.append(received)
+        return self.counts
 
     def states(self, number: int = 1) -> list[tuple[A, Cause | None]]:
         mine = [p for p in self.progress_ if p.attempt.endswith(f".{number}")]
@@ -70,7 +72,7 @@ class Switch:
 
     calls: list[OrderCall] = field(default_factory=list)
     hung_up: list[str] = field(default_factory=list)
-    confirmed: list[str] = field(default_factory=list)
+    confirmed: list[tuple[str, bool]] = field(default_factory=list)
     up: bool = False
     error: Exception | None = None
 
@@ -82,8 +84,8 @@ class Switch:
     async def hang_up(self, attempt: str) -> None:
         self.hung_up.append(attempt)
 
-    async def stored(self, attempt: str) -> None:
-        self.confirmed.append(attempt)
+    async def stored(self, attempt: str, counted: bool) -> None:
+        self.confirmed.append((attempt, counted))
 
     async def is_up(self, attempt: str) -> bool:
         if self.error is not None:
@@ -181,8 +183,16 @@ async def test_a_key_is_a_persons_word_and_is_confirmed_once_durable(key: str, s
         await turns()
         (received,) = line.told.received_
         assert (received.says, received.attempt) == (says, "20261124-0001-01.1")
-        assert line.switch.confirmed == ["20261124-0001-01.1"]
+        assert line.switch.confirmed == [("20261124-0001-01.1", True)]
         assert (A.FAILED, Cause.NOT_A_PERSON) not in line.told.states()
+
+
+async def test_a_key_for_a_cancelled_order_is_not_said_to_be_signed() -> None:
+    async with wire() as line:
+        line.told.counts = False
+        line.see("key", key="1", number="6001")
+        await turns()
+        assert line.switch.confirmed == [("20261124-0001-01.1", False)]
 
 
 async def test_silence_is_no_person() -> None:

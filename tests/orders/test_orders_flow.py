@@ -223,6 +223,25 @@ async def test_a_cancelled_order_stops_and_the_unit_is_told(tmp_path: Path) -> N
         assert "市民已撤回" in notice.words
 
 
+async def test_who_signs_for_a_cancelled_order_is_told_so(tmp_path: Path) -> None:
+    async with life(tmp_path) as kit:
+        (order,) = await kit.send()
+        await kit.desk.cancel(SEAT, order, "市民已撤回", "key-cancel-2")
+        with pytest.raises(Refused, match="order-cancelled"):
+            await kit.says(Says.SIGN, T, unit="water", order=order)
+        assert (await kit.order(order)).acknowledged is None
+        assert len(await kit.facts("order.lateReport")) == 1, "and it is kept"
+
+
+@pytest.mark.req("LY-16")
+async def test_a_case_that_another_desk_has_accepted_gets_no_order_of_ours(tmp_path: Path) -> None:
+    async with life(tmp_path) as kit:
+        kit.desk.held_elsewhere = lambda case: case == CASE
+        with pytest.raises(Refused, match="case-with-other-desk"):
+            await kit.send()
+        assert await kit.facts("order.") == []
+
+
 async def test_a_call_taker_signs_on_behalf_and_names_the_person(tmp_path: Path) -> None:
     async with life(tmp_path) as kit:
         (order,) = await kit.send()

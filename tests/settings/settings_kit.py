@@ -38,4 +38,5 @@ def make_places(root: Path, text: str) -> str:
         new = root / old.strip("/").replace("/", "-")
         new.mkdir(exist_ok=True)
         text = text.replace(f'"{old}"', f'"{new}"')
-    return text
+    spoken = root / "spoken"
+    return text.replace('"/var/spool/asterisk/spoken"', f'"{spoken}"')

@@ -268,6 +268,7 @@ def _install(work: Path) -> str:
     (add / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")  # no first boot: no presets
     toml = (share("config") / "bridge.toml").read_text(encoding="utf-8")
     (etc / "bridge.toml").write_text(toml.replace("ballast_mb = 64", "ballast_mb = 1"))
+    shutil.copyfile(share("config") / "units.toml", etc / "units.toml")
     token = new_token()
     (etc / "credentials").mkdir(mode=0o700)
     (etc / "credentials/ami-secret").write_text(f"{SECRET}\n")
