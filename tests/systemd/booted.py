@@ -31,6 +31,8 @@ T = TypeVar("T")
 BOOT: Final = Path(__file__).with_name("boot.sh")
 TREE: Final = Path(__file__).parents[2]
 NAMESPACES: Final = ("--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup")
+FONTS: Final = Path("/usr/share/fonts/truetype/wqy")
+"""The papers' typeface, of the package fonts-wqy-zenhei (bridge/lab/prepare.py installs it)."""
 BOOT_S: Final = 60.0
 """Takes 1 s; the rest is for a loaded machine."""
 SECRET: Final = "a-secret-of-the-nested-machine"
@@ -288,6 +290,7 @@ def _program(work: Path) -> None:
     bind = {
         libraries: "/opt/host/lib",
         Path(sysconfig.get_paths()["purelib"]): f"/opt/bridge110/lib/python{version}/site-packages",
+        FONTS: str(FONTS),
     }
     if home == Path("/usr"):
         bind[home / "bin"] = "/opt/host/python/bin"
