@@ -6,6 +6,7 @@ takes: the expected code, another result code, a hang-up report, or nothing in t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -308,9 +309,11 @@ class Class2:
         return outcome
 
     async def _hang_up(self) -> None:
-        if self._hang_up_code() is None:
-            await self._at.abort_session("AT+FKS" if self._dialect.page_marks else "AT+FK")
-        await self._at.on_hook()
+        """On hook; the outcome stands, whatever the modem does now."""
+        with contextlib.suppress(WireGone, ModemFault):
+            if self._hang_up_code() is None:
+                await self._at.abort_session("AT+FKS" if self._dialect.page_marks else "AT+FK")
+            await self._at.on_hook()
 
 
 def _status(text: str) -> int:

@@ -26,6 +26,7 @@ from hardware.fax.port_wire import PortWire
 from hardware.fax.t30 import Cause, Outcome, Result
 from hardware.fax.t30_receiver import ReceiverSettings
 from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.uucp_lock import DIRECTORY, DeviceLock
 from hardware.fax.watch import Watch, unwatched
 from hardware.fax.wire import WireGone
 from hardware.port import PortSettings
@@ -82,8 +83,10 @@ class FaxLine:
         on_state: Callable[[LineState, str], None] = lambda _state, _why: None,
         watch: Watch = unwatched,
         trace: Path | None = None,
+        locks: Path = DIRECTORY,
     ) -> None:
         self.port = port
+        self._locks = locks
         self.known: Probe | None = None
         """What the modem said of itself."""
         self._model = model
@@ -155,8 +158,9 @@ class FaxLine:
             retry = FIRST_RETRY
             while not self._stop.is_set():
                 try:
-                    async with PortWire(self.port, trace) as wire:
-                        await self._use(wire)
+                    with DeviceLock(self.port.name, self._locks):
+                        async with PortWire(self.port, trace) as wire:
+                            await self._use(wire)
                     retry = FIRST_RETRY
                 except (WireGone, ModemFault) as lost:
                     if self.state[0] is not LineState.AWAY:

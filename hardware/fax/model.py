@@ -70,7 +70,7 @@ def read_model(file: Path) -> Model:
             raise ModelError(f"{file}: 未知的键 / unknown key {key!r}; known: {sorted(known)}")
         usual = getattr(standard, key)
         given = tuple(value) if isinstance(value, list) else value
-        given = float(given) if isinstance(usual, float) and isinstance(given, int) else given
+        given = float(given) if isinstance(usual, float) and type(given) is int else given
         if type(given) is not type(usual):
             raise ModelError(f"{file}: {key} = {value!r} 类型不对 / of the wrong type")
         values[key] = given

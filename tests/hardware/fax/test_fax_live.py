@@ -102,10 +102,15 @@ async def lose_one(line: FaxLine, states: list[LineState], network: FaxNetwork) 
         if isinstance(seen, PageStarted):
             loop.call_soon_threadsafe(started.set)
 
-    sent = line.send(MACHINE, [text_page(2)], SenderSettings(), watch)
-    await asyncio.wait_for(started.wait(), CALL_SECONDS)
+    for _ in range(TRIES):
+        sent = line.send(MACHINE, [text_page(2)], SenderSettings(), watch)
+        ended, on_page = asyncio.wrap_future(sent), asyncio.create_task(started.wait())
+        await asyncio.wait((ended, on_page), return_when=asyncio.FIRST_COMPLETED)
+        if started.is_set():
+            break
+        await asyncio.sleep(MODEM_REST)
     await network.kill_modem("7003")
-    outcome = await asyncio.wait_for(asyncio.wrap_future(sent), 20.0)
+    outcome = await asyncio.wait_for(ended, 20.0)
     assert (outcome.result, outcome.cause) == (Result.NOT_DELIVERED, Cause.MODEM)
     await until("the line is away", lambda: line.state[0] is LineState.AWAY)
     refused = line.send(MACHINE, [text_page(2)], SenderSettings()).result(1.0)
