@@ -104,7 +104,11 @@ class Acts:
             raise ActUnknown(str(error)) from error
 
     async def agent(self, act: AgentAct) -> None:
-        """Tell the queue about a seat. Raises ActRefused or ActUnknown."""
+        """Tell the queue about a seat. Raises ActRefused or ActUnknown.
+
+        Neither the agent's name nor a reason goes along: Asterisk keeps members as one text with
+        `;` and `|` between them, and a name that holds these is another member after its restart.
+        """
         interface = f"PJSIP/{act.seat}"
         common = {"Queue": self._queue, "Interface": interface}
         try:
@@ -114,8 +118,7 @@ class Acts:
                 await self._link.call("QueueRemove", common)
             else:
                 paused = "true" if act.what == "pause" else "false"
-                reason = {"Reason": act.reason} if act.reason else {}
-                await self._link.call("QueuePause", {**common, "Paused": paused, **reason})
+                await self._link.call("QueuePause", {**common, "Paused": paused})
         except ActionRejected as error:
             raise ActRefused("switch-refused", str(error)) from error
         except ActionNotSent as error:
@@ -125,9 +128,7 @@ class Acts:
 
     async def _add_member(self, act: AgentAct, common: dict[str, str]) -> None:
         try:
-            await self._link.call(
-                "QueueAdd", {**common, "Paused": "true", "MemberName": act.agent or act.seat}
-            )
+            await self._link.call("QueueAdd", {**common, "Paused": "true", "MemberName": act.seat})
         except ActionRejected:  # a member already: it persisted; it must be paused all the same
             await self._link.call("QueuePause", {**common, "Paused": "true"})
 
