@@ -9,7 +9,7 @@ import structlog
 
 from bridge.asterisk.conf_text import ConfError
 from bridge.cli import app
-from bridge.cli.output import CommandError
+from bridge.cli.output import CommandError, shown_lines
 from bridge.flows.ports import StoreError
 from bridge.lab.progress import SetupError
 from bridge.settings import SettingsError
@@ -37,7 +37,7 @@ def main() -> None:
     try:
         app()
     except OURS as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{shown_lines(error)}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("已中断 / interrupted\n")

@@ -216,7 +216,7 @@ def _extra(extra: str, name: str) -> str:
     """A member of the JSON that CEL puts beside bridge and hang-up events; empty if absent."""
     try:
         found = json.loads(extra)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     value = found.get(name, "") if isinstance(found, dict) else ""
     return str(value)

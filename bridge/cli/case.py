@@ -8,7 +8,6 @@ write while the daemon holds it).
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import syslog
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -23,6 +22,7 @@ from bridge.cli.output import (
     CommandError,
     Config,
     emit,
+    json_text,
     masked,
     run_async,
     settings_of,
@@ -168,7 +168,7 @@ def export(
     settings = settings_of(config)
     rows, entries = run_async(_whole(Reader(settings.store.path), number))
     _audit("export", number)
-    text = json.dumps(_exported(settings, number, rows, entries), ensure_ascii=False, indent=1)
+    text = json_text(_exported(settings, number, rows, entries))
     if output is None:
         typer.echo(text)
         return

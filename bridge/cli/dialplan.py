@@ -17,6 +17,7 @@ from bridge.asterisk.explain import ENTRY, explain, render
 from bridge.asterisk.lint import Finding
 from bridge.asterisk.lint import lint as find
 from bridge.asterisk.plan_files import PlanFiles, read_plan
+from bridge.cli.output import json_text, shown_lines
 from bridge.share import share
 
 app = typer.Typer(help="检查与解释拨号方案 / check and explain the dialplans", no_args_is_help=True)
@@ -53,7 +54,7 @@ def _read(paths: list[Path] | None, roots: list[Path] | None) -> PlanFiles:
             examples=True,
         )
     except (ConfError, FileNotFoundError) as error:
-        typer.echo(f"无法读取 / cannot read: {error}", err=True)
+        typer.echo(shown_lines(f"无法读取 / cannot read: {error}"), err=True)
         raise typer.Exit(2) from error
 
 
@@ -69,10 +70,7 @@ def lint(
     findings = find(files.routes)
     if as_json:
         typer.echo(
-            json.dumps(
-                {"files": files.files, "findings": [f.as_json() for f in findings]},
-                ensure_ascii=False,
-            )
+            json_text({"files": files.files, "findings": [f.as_json() for f in findings]}, None)
         )
     else:
         _print(findings, files)
@@ -82,7 +80,7 @@ def lint(
 
 def _print(findings: list[Finding], files: PlanFiles) -> None:
     for finding in findings:
-        typer.echo(str(finding))
+        typer.echo(shown_lines(finding))
     errors = sum(f.rule.severity == "error" for f in findings)
     contexts = len(files.routes.plan.contexts)
     typer.echo(
@@ -115,16 +113,16 @@ def explain_number(
         seats = seats_now(url, token_file) if now else None
         parts = explain(number, files, context=context, seats=seats)
     except ValueError as error:
-        typer.echo(f"用法错误 / wrong use: {error}", err=True)
+        typer.echo(shown_lines(f"用法错误 / wrong use: {error}"), err=True)
         raise typer.Exit(2) from error
     except (LookupError, NoAnswer) as error:
-        typer.echo(str(error.args[0]), err=True)
+        typer.echo(shown_lines(error.args[0]), err=True)
         raise typer.Exit(1) from error
     if as_json:
         document = {"number": number, "context": context, "parts": [p.as_json() for p in parts]}
-        typer.echo(json.dumps(document, ensure_ascii=False))
+        typer.echo(json_text(document, None))
     else:
-        typer.echo(render(parts))
+        typer.echo(shown_lines(render(parts)))
 
 
 def seats_now(url: str, token_file: Path | None) -> list[dict[str, object]]:

@@ -37,7 +37,13 @@ def settings_of(config: Path = DEFAULT_CONFIG, *, look_at_disk: bool = False) ->
 
 def emit(as_json: bool, document: Mapping[str, object], words: str) -> None:
     """The answer of a command, for programs or for people."""
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=1) if as_json else words)
+    typer.echo(json_text(document) if as_json else words)
+
+
+def json_text(document: object, indent: int | None = 1) -> str:
+    """JSON as it is printed: Chinese as it is, what would act on a terminal as `\\uXXXX`."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def tell(words: str) -> None:
@@ -68,6 +74,11 @@ def masked(number: str) -> str:
 def shown(text: object) -> str:
     """Outside text made safe for a terminal: no control or direction character acts."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(text))
+
+
+def shown_lines(text: object) -> str:
+    """As `shown`, of a text that has lines of its own."""
+    return "\n".join(shown(line) for line in str(text).split("\n"))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
