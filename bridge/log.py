@@ -14,6 +14,8 @@ from typing import Any
 
 import structlog
 
+from bridge import plain
+
 _NUMBER = re.compile(r"(?<![0-9.\-])(\+?\d{3})\d{3,8}(\d{4})(?![0-9.\-])")
 
 
@@ -41,7 +43,7 @@ def configure_logging(level: int = logging.INFO) -> None:
         _masked,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(ensure_ascii=False)],
+        processors=[*shared, structlog.processors.JSONRenderer(plain.dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
@@ -49,7 +51,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processor=structlog.processors.JSONRenderer(ensure_ascii=False),
+            processor=structlog.processors.JSONRenderer(plain.dumps),
             foreign_pre_chain=shared,
         )
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from bridge import plain
 from bridge.settings import DEFAULT_CONFIG, Settings
 from bridge.settings_file import load
 
@@ -41,9 +41,8 @@ def emit(as_json: bool, document: Mapping[str, object], words: str) -> None:
 
 
 def json_text(document: object, indent: int | None = 1) -> str:
-    """JSON as it is printed: Chinese as it is, what would act on a terminal as `\\uXXXX`."""
-    text = json.dumps(document, ensure_ascii=False, indent=indent)
-    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    """JSON as it is printed: Chinese as it is, what would act on a terminal escaped."""
+    return plain.dumps(document, indent=indent)
 
 
 def tell(words: str) -> None:

@@ -14,7 +14,7 @@ To = Annotated[str, Field(pattern=r"^(seat:|group:)?[A-Za-z0-9_-]{1,32}$")]
 """A target by its id (`12345`), another seat (`seat:8002`), a free seat of a group
 (`group:nonpolice`)."""
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:.-]{8,128}$")]
-Word = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Word = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 Mode = Literal["listen", "whisper", "barge", "talk"]
 Topic = Annotated[str, Field(pattern=r"^((seat|case|call|link):([A-Za-z0-9_.-]{1,64}|\*)|\*)$")]
 

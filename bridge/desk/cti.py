@@ -260,8 +260,9 @@ def _member(text: str, name: str) -> object:
 
 
 def _ident(text: str) -> str | None:
+    """The `id` of a message that is refused; one that cannot be written back is left out."""
     found = _member(text, "id")
-    return found[:128] if isinstance(found, str) else None
+    return found[:128] if isinstance(found, str) and found.isprintable() else None
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -11,8 +11,10 @@ from bridge.flows.order_desk import MAX_UNITS
 
 UnitId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 ReportId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
-Plain = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$")]
-Text = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f\u2028\u2029]*$")]
+Plain = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+Text = Annotated[
+    str, Field(max_length=4000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]*$")
+]
 """Words of several lines; no other control character."""
 When = Annotated[AwareDatetime, Field(strict=False)]
 Seconds = Annotated[int, Field(ge=60, le=30 * 86400)]
