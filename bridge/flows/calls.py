@@ -53,6 +53,8 @@ from bridge.flows.rows import rows_after
 
 _log = structlog.get_logger(__name__)
 
+RINGS = timedelta(seconds=5)
+"""A telephone that was not answered rang for longer: 10 s or 15 s in the plan."""
 COMMIT_SECONDS = 3.0
 """A request that is not stored by then is refused; the call goes on meanwhile."""
 
@@ -354,9 +356,7 @@ class Calls:
                 continue
             event = _AGENT_EVENTS.get(fact.kind)
             if fact.kind == "call.connectionCleared":
-                event = AE.CLEARED if leg.joined_at else AE.NO_ANSWER
-                if leg.joined_at is None and leg.cause in (26, 16):
-                    event = AE.CLEARED  # somebody else took the call, or the citizen left
+                event = AE.NO_ANSWER if _unanswered(leg) else AE.CLEARED
             if event is None:
                 continue
             if self._seat_box(leg.seat).lock.locked():
@@ -392,6 +392,15 @@ class Calls:
         self.book.forget(call.id)
         if all(other.case != call.case for other in self.book.calls.values()):
             self._boxes.pop(call.case, None)
+
+
+def _unanswered(leg: Leg) -> bool:
+    """The telephone rang and its agent did not take the call. Not so where somebody else took it
+    or the citizen left: then it ends with 26, 16 or, cut short, with no cause at all."""
+    if leg.joined_at is not None or leg.cause in (26, 16):
+        return False
+    began, ended = leg.initiated_at, leg.cleared_at
+    return bool(leg.cause) or began is None or ended is None or ended - began >= RINGS
 
 
 _AGENT_EVENTS = {
