@@ -262,7 +262,12 @@ async def acts(ground: DeskGround, _: Sequence[Hostile]) -> None:
         assert isinstance(act, DialThird), act
         assert act.target in TARGETS.values(), act
     link = _Link()
-    carried = Acts(link, queue="q110", nonce=lambda _: "")  # type: ignore[arg-type]
+    carried = Acts(
+        link,  # type: ignore[arg-type]
+        queue="q110",
+        nonce=lambda _: "",
+        spawn=lambda work, _: work.close(),
+    )
     for agent in ground.kit.switch.agents:
         await carried.agent(agent)
     for action, headers in link.sent:

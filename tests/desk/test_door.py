@@ -165,8 +165,9 @@ def test_a_token_is_answered_so_often_a_second_and_no_more() -> None:
 async def test_too_many_requests_are_told_so(tmp_path: Path) -> None:
     async with running(tmp_path) as kit:
         client = kit.client()
-        codes = [(await client.http.get("targets")).status_code for _ in range(int(BURST) * 2)]
-        assert codes[0] == 200
+        asked = (client.http.get("targets") for _ in range(int(BURST) * 3))
+        codes = [answer.status_code for answer in await asyncio.gather(*asked)]
+        assert 200 in codes
         assert 429 in codes
         assert (await kit.client("T-8002").http.get("targets")).status_code == 200
 
