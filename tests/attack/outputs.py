@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.attack.corpus import MARKER
 
 NUMBER: Final = re.compile(r"[0-9+]{0,32}\Z", re.ASCII)
-_KINDS: Final = re.compile(r"[a-z]+\.[A-Za-z]+\Z")
+_KINDS: Final = re.compile(r"[a-z]+\.[A-Za-z_]+\Z")
 
 
 def is_plain(text: str) -> bool:

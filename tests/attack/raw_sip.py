@@ -16,8 +16,8 @@ HOST: Final = "127.0.0.1"
 HOLD_S: Final = 1.0
 """How long an answered call stays."""
 RESEND_S: Final = 0.5
-GIVE_UP_S: Final = 4.0
-"""An INVITE that nothing comes back for was no SIP to Asterisk."""
+GIVE_UP_S: Final = 2.0
+"""An INVITE that nothing comes back for was no SIP to Asterisk; what comes later is hung up."""
 
 
 @dataclass
@@ -32,6 +32,7 @@ class RawCall:
     """Final status; 0 where there was none."""
     to: bytes = b""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: bool = False
 
 
 class RawPhone(asyncio.DatagramProtocol):
@@ -67,6 +68,7 @@ class RawPhone(asyncio.DatagramProtocol):
             await asyncio.sleep(HOLD_S)
             self._send(self._request(b"BYE", call, ident, b"2 BYE"))
         elif not call.status:
+            call.given_up = True
             self._send(self._request(b"CANCEL", call, ident, b"1 CANCEL"))
 
     def _request(
@@ -108,6 +110,8 @@ class RawPhone(asyncio.DatagramProtocol):
         to = re.search(rb"\r\nTo: *([^\r]+)\r\n", data, re.IGNORECASE)
         call.to = to[1] if to else b""
         self._send(self._request(b"ACK", call, found[1], b"1 ACK"))
+        if call.given_up and code == 200:
+            self._send(self._request(b"BYE", call, found[1], b"2 BYE"))
         if not call.status:
             call.status = code
             call.ended.set()
