@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
 from bridge.cli import hardware_fax
-from bridge.cli.output import AsJson, emit, shown, table
+from bridge.cli.output import AsJson, CommandError, emit, shown, table
+from hardware.fax.replay import ReplayError
+from hardware.fax.replay import replay as play_again
 from hardware.port_name import Device, local_devices
+from hardware.trace import TraceError, read_trace
 
 app = typer.Typer(help="串口设备 / serial devices, without the daemon", no_args_is_help=True)
 app.add_typer(hardware_fax.app, name="fax")
@@ -34,6 +37,34 @@ def list_devices(as_json: AsJson = False) -> None:
         for one in documents
     ]
     emit(as_json, {"devices": documents}, table(rows) or "没有串口 / no serial ports")
+
+
+@app.command()
+def replay(
+    trace: Annotated[Path, typer.Argument(help="字节记录 / a byte trace")], as_json: AsJson = False
+) -> None:
+    """把记录的传真通话重放给现在的驱动 / a traced fax call played again to the driver of today."""
+    try:
+        again = play_again(list(read_trace(trace)))
+    except (OSError, TraceError, ReplayError) as error:
+        raise CommandError(f"{trace}: 无法重放 / cannot be played again: {error}") from error
+    found = again.difference
+    document = {
+        "outcome": hardware_fax.outcome_document(again.outcome),
+        "pages": again.pages,
+        "difference": None
+        if found is None
+        else {"at": found.at.isoformat(), "then": repr(found.then), "now": repr(found.now)},
+    }
+    words = hardware_fax.outcome_words(again.outcome, again.pages)
+    words += (
+        "\n与记录逐字节相同 / octet for octet as in the trace"
+        if found is None
+        else f"\n{found.at.isoformat()}: 记录 / then {found.then!r}, 现在 / now {found.now!r}"
+    )
+    emit(as_json, document, words)
+    if found is not None:
+        raise typer.Exit(1)
 
 
 def stable_names() -> dict[str, str]:

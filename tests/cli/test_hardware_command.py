@@ -145,3 +145,15 @@ def test_an_unconfirmed_page_is_a_word_of_its_own() -> None:
     outcome = Outcome(Result.UNCONFIRMED, Cause.NO_PAGE_RESPONSE, 0, True)
     assert "not confirmed" in outcome_words(outcome, 1)
     assert "not delivered" not in outcome_words(outcome, 1)
+
+
+def test_a_captured_call_is_played_again_and_a_torn_one_is_refused(tmp_path: Path) -> None:
+    captures = Path(__file__).parents[1] / "captures" / "fax"
+    whole = captures / "iaxmodem-send-ecm.trace"
+    again = run("hardware", "replay", whole, "--json")
+    assert again.status == 0
+    assert json.loads(again.out)["outcome"]["result"] == "delivered"
+    torn = tmp_path / "torn.trace"
+    torn.write_text("".join(whole.read_text().splitlines(keepends=True)[:3]))
+    with pytest.raises(CommandError, match="cannot be played again"):
+        run("hardware", "replay", torn)
