@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from bridge.cli import app
 from bridge.cli.check_files import shipped_contexts
 from bridge.cli.check_live import live
-from bridge.lab.settings_file import AMI_FILE, TOKENS_FILE, lab_toml
+from bridge.lab.settings_file import AMI_FILE, TOKENS_FILE, UNITS_FILE, lab_toml, lab_units
 from bridge.lab.switch import Switch
 from bridge.settings import Settings
 from bridge.settings_file import load
@@ -24,12 +24,13 @@ ALL = frozenset(
 
 
 def written(switch: Switch) -> Path:
-    """The laboratory's settings file beside its Asterisk, with secret and one token."""
+    """The laboratory's settings file beside its Asterisk, with units, secret and one token."""
     run = switch.run.path
     (run / AMI_FILE).write_text(switch.site.ami_secret)
     (run / AMI_FILE).chmod(0o600)
     config = run / "bridge.toml"
     config.write_text(lab_toml(switch.site.ports, run), encoding="utf-8")
+    (run / UNITS_FILE).write_text(lab_units(), encoding="utf-8")
     if not (run / TOKENS_FILE).exists():
         made = CliRunner().invoke(app, ["token", "new", "--role", "E", "--config", str(config)])
         assert made.exit_code == 0, made.output

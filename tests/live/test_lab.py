@@ -89,7 +89,8 @@ def test_a_bare_laboratory_tells_every_address_plays_a_call_when_asked_and_ends(
         assert info["ami"]["secret"]
         assert info["fastagi"].endswith(f":{lab_ports.fastagi}")
         assert info["sip_secret"]
-        assert set(info["tokens"]) == set(info["seats"])
+        terminals = {f"unit-{unit}" for unit in info["units"]}
+        assert set(info["tokens"]) == {*info["seats"], *terminals}
         asked = lab(lab_ports, "call", "--json")
         assert asked.returncode == 0, asked.stdout + asked.stderr
         assert json.loads(asked.stdout)["confirmed"] is True
