@@ -152,6 +152,7 @@ class Commands:
             raise Refused("no-such-target")
         if service in (E.JOIN, E.INTRUDE) and seat is None:
             raise Problem("bad-request", errors=[{"place": "seat", "words": "which seat?"}])
+        sitting = self._calls.book.seats.get(seat or "")
         return await self._calls.ask(
             Command(
                 service=service,
@@ -167,6 +168,8 @@ class Commands:
                 confirm=ask.confirm,
                 new_leg=self._new_id(),
                 new_handoff=self._new_id(),
+                agent=sitting.agent if sitting else "",
+                duty=sitting.role if sitting else "",
             )
         )
 

@@ -37,7 +37,8 @@ class Command:
     """A request of a person or program: one CSTA service with its arguments.
 
     `key` is the idempotency key; `leg` is a leg named by the request, `new_leg` and `new_handoff`
-    are fresh ids for what the act may create.
+    are fresh ids for what the act may create. `role` is that of the token; `agent` and `duty` are
+    who sits at the seat and in which role (SB-08).
     """
 
     service: E
@@ -53,6 +54,8 @@ class Command:
     confirm: bool = False
     new_leg: str = ""
     new_handoff: str = ""
+    agent: str = ""
+    duty: str = ""
 
 
 @dataclass(frozen=True, slots=True)

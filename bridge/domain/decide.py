@@ -52,6 +52,8 @@ def decide(book: Book, command: Command, now: Seen) -> tuple[list[Fact], list[Ac
         command.seat,
         service=command.service.value,
         role=command.role,
+        agent=command.agent,
+        duty=command.duty,
         key=command.key,
         target=command.target.id if command.target else None,
         leg=command.leg,

@@ -170,7 +170,6 @@ async def test_another_seat_is_called_into_the_case(tmp_path: Path) -> None:
         assert [shown["id"] for shown in seen["calls"]] == [call]
 
 
-@pytest.mark.req("SB-08")
 async def test_a_seat_logs_on_in_a_role_and_off_again(tmp_path: Path) -> None:
     async with running(tmp_path) as kit:
         client = kit.client()

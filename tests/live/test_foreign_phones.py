@@ -13,12 +13,14 @@ import pytest_asyncio
 
 from bridge.lab.baresip import Baresip, start_baresip
 from bridge.lab.child import free_port
+from bridge.lab.desk_client import leg_of
 from bridge.lab.ports import HOST
 from bridge.lab.sipp import CITIZEN, DUTY_PHONE, register, start_sipp
 from bridge.lab.switch import Switch
 from bridge.lab.tones import CITIZEN as CITIZEN_TONE
 from bridge.lab.tones import HOTLINE, KNOWN, SEAT
 from bridge.lab.wavear import longest, tones_in
+from bridge.lab.world import World
 
 NUMBER = "13800138000"
 
@@ -116,3 +118,45 @@ async def test_three_foreign_phones_make_the_three_way_by_key(
     assert longest(by_seat, {CITIZEN_TONE, HOTLINE}) >= 0.5
     assert longest(by_citizen, {SEAT, HOTLINE}) >= 0.5
     assert longest(by_citizen, {HOTLINE}) >= 1.0
+
+
+async def test_the_whole_way_by_rest_with_phones_that_nobody_here_wrote(world: World) -> None:
+    """baresip is citizen and seat, SIPp is 12345; a REST client alone drives the call."""
+    switch, desk = world.switch, world.desk("8001")
+    server = (HOST, switch.site.ports.sip)
+    port = free_port()
+    await register(switch.root, server, "hotline", switch.site.sip_secret, port)
+    values: dict[str, str | int] = {"press_ms": 500, "talk_ms": 20000}
+    secret = switch.site.sip_secret
+    async with (
+        start_sipp(
+            switch.root, DUTY_PHONE, server, values=values, tone=HOTLINE, port=port
+        ) as hotline,
+        start_baresip(switch.root, server, "8001", secret, tone=SEAT) as seat,
+        start_baresip(
+            switch.root, server, NUMBER, "x", tone=CITIZEN_TONE, registers=False
+        ) as citizen,
+    ):
+        await seat.wait_registered(5)
+        await desk.log_on(agent="agent-8001")
+        await citizen.dial(f"sip:110@{HOST}:{server[1]}")
+        await seat.wait_event("CALL_INCOMING", 10)
+        await seat.accept()
+        call = str((await desk.wait_call(NUMBER, "established", 10))["id"])
+        await desk.must("POST", f"calls/{call}/three-way?wait=10", {"to": "12345"})
+        await until_heard(citizen, {SEAT, HOTLINE}, 10)
+        own = leg_of(await desk.call(call), "seat-8001")["id"]
+        await desk.must("DELETE", f"legs/{own}?wait=5")
+        await until_heard(citizen, {HOTLINE}, 10)
+        (handoff,) = (await desk.call(call))["handoffs"]
+        assert handoff["state"] == "taken"
+        await desk.must("DELETE", f"calls/{call}?confirm=true&wait=5")
+        report = await hotline.wait_ended(10)
+        assert report.successful == 1, report.errors
+        await citizen.wait_event("CALL_CLOSED", 5)
+        assert longest(heard_by(seat), {CITIZEN_TONE, HOTLINE}) >= 0.3
+    await register(switch.root, server, "hotline", secret, port, 0)
+    for _ in range(40):
+        if (await desk.request("DELETE", "seats/8001/agent")).ok:
+            break
+        await asyncio.sleep(0.1)

@@ -92,8 +92,13 @@ async def test_each_act_tells_in_which_role_it_was_done(room: Room) -> None:
     await desk.log_on(agent="agent-3", role="joint-action")
     seats = (await desk.must("GET", "seats"))["seats"]
     (mine,) = [seat for seat in seats if seat["id"] == phone.user]
-    assert mine["role"] == "joint-action"
-    assert mine["agent"] == "agent-3"
+    assert (mine["role"], mine["agent"]) == ("joint-action", "agent-3")
+    citizen_phone, citizen = await room.people.citizen()
+    await talk(citizen, await fetched(phone, 12))
+    call = await desk.wait_call(citizen_phone.user, "established")
+    await desk.act(call["id"], "hold")
+    done = await fact_of(room, call["id"], "call.service")
+    assert (done.data["duty"], done.data["agent"]) == ("joint-action", "agent-3")
 
 
 @pytest.mark.req("LU-07")
@@ -151,7 +156,7 @@ async def _busy(room: Room) -> bool:
     return bool(kinds) and kinds[-1] == "room.allBusy"
 
 
-@pytest.mark.parametrize("ending", ["citizen", "seat", "peer", "desk"])
+@pytest.mark.parametrize("ending", ["citizen", "seat", "peer", "met", "desk"])
 async def test_every_ending_has_its_outcome_in_the_journal(room: Room, ending: str) -> None:
     hotline = await room.people.hotline()
     call = await room.talking()
@@ -160,6 +165,14 @@ async def test_every_ending_has_its_outcome_in_the_journal(room: Room, ending: s
         third = await fetched(hotline)
         await talk(call.citizen, third, within=8)
         await call.handoff("taken")
+        await third.hangup()
+    elif ending == "met":  # the seat left in a consultation: 12345 has met the citizen by Bridge()
+        await call.act("consult", to="12345")
+        third = await fetched(hotline)
+        await talk(call.at_seat, third)
+        await call.state("consulting")
+        await call.leave()
+        await talk(call.citizen, third)
         await third.hangup()
     elif ending == "seat":
         await call.at_seat.hangup()
@@ -172,6 +185,7 @@ async def test_every_ending_has_its_outcome_in_the_journal(room: Room, ending: s
         "citizen": "citizen_left",
         "seat": "ended_by_seat",
         "peer": "ended_by_peer",
+        "met": "ended_by_peer",
         "desk": "ended_by_desk",
     }
     assert cleared.data["outcome"] == names[ending]
