@@ -242,9 +242,9 @@ class Daemon:
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)
             if settings.fax is not None:
-                paper = self.papers.documents.paper
-                post = self.orders.post
-                self.fax = await open_fax(settings.fax, paper, post, self.clock, self.spawn)
+                paper, post = self.papers.documents.paper, self.orders.post
+                own = settings.fax
+                self.fax = await open_fax(own, paper, post, self.view, self.clock, self.spawn)
                 self.orders.use(self.fax)
         self.desk = Desk(
             settings,

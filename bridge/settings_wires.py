@@ -17,6 +17,9 @@ Address = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?$"),
 ]
+Device = Annotated[
+    str, Field(max_length=255, pattern=r"^(?:/|rfc2217://|socket://)[^\x00-\x1f\x7f]+$")
+]
 Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:_-]+(?:/[A-Za-z0-9._~/-]*)?$")]
 
 
@@ -66,7 +69,7 @@ class PortsSettings(Part):
 class Fax(Part):
     """The site's own fax modems."""
 
-    ports: tuple[Line, ...] = Field(min_length=1, max_length=32, strict=False)
+    ports: tuple[Device, ...] = Field(min_length=1, max_length=32, strict=False)
     """Names that stay: /dev/serial/by-id/…, by-path, or a udev name."""
     identity: str = Field(pattern=r"^[0-9+ ]{1,20}$")
     """What the lines call themselves (TSI, CSI)."""

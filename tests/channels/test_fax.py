@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bridge.app_fax import read_returned
+from bridge.app_fax import open_fax, read_returned
 from bridge.channels.fax import FaxChannel, FaxInbox, FaxSite, same_number
 from bridge.documents.form import Tick
 from bridge.documents.service import Documents
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Says
+from bridge.flows.view import View
+from bridge.settings_wires import Fax
 from hardware.fax.line import FaxLine, LineState
 from hardware.fax.model import Model
 from hardware.fax.page import Page, page_of_image, page_of_lines, read_tiff
@@ -32,7 +34,7 @@ from hardware.port import PortSettings
 from hardware.rig.class2_line import Class2Line
 from hardware.rig.class2_modem import Class2Modem, Far, FarMachine, Quirks
 from tests.channels.mail_kit import FixedClock, Told
-from tests.documents.papers import CODE, ORDER, noisy, order_sheet, pages_of, ticked
+from tests.documents.papers import CODE, ORDER, ZONE, noisy, order_sheet, pages_of, ticked
 from tests.hardware.fax.pages import plain_page
 
 NUMBER = "05398110119"
@@ -270,6 +272,46 @@ async def test_a_page_without_our_symbol_goes_to_a_person(
         assert (got.says, got.order) == (Says.NOTHING, None)
         assert "no symbol of ours" in got.words
         assert len(got.attachments) == 1
+
+
+async def test_the_desk_sees_each_modem(documents: Documents, tmp_path: Path) -> None:
+    view = View("test", FixedClock().now, ZONE)
+    device = tmp_path / "modem-0"
+    rig = Class2Line(Class2Modem(FarMachine(), pace=0.05), device)
+    site = Fax(
+        ports=(str(device), str(tmp_path / "modem-1")), identity="110", inbox=tmp_path / "in"
+    )
+    tasks: list[asyncio.Task[object]] = []
+
+    def spawn(work: Coroutine[Any, Any, object], _name: str) -> None:
+        tasks.append(asyncio.ensure_future(work))
+
+    channel = await open_fax(site, documents.paper, Told(), view, FixedClock(), spawn)
+    running = asyncio.create_task(channel.run())
+
+    async def until(what: str, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline, (what, view.links, view.alarms)
+            await asyncio.sleep(0.02)
+
+    try:
+        await until("one of two", lambda: view.links.get("fax", {}).get("state") == "degraded")
+        await until("alarm", lambda: "fax.modem-1" in view.alarms)
+        assert "fax.modem-0" not in view.alarms
+        rig.pull()
+        await until("none", lambda: view.links["fax"]["state"] == "down")
+        assert "fax.modem-0" in view.alarms
+        assert "modem-0" in await channel.test(("110",))
+        rig.plug()
+        await until("back", lambda: "fax.modem-0" not in view.alarms)
+        assert await channel.test(("110",)) == ""
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        rig.close()
+        await asyncio.gather(*tasks)
 
 
 # The plan, without modems
