@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from bridge.cli import hardware_fax
+from bridge.cli import hardware_fax, hardware_radio
 from bridge.cli.output import AsJson, CommandError, emit, shown, table
 from hardware.fax.replay import ReplayError
 from hardware.fax.replay import replay as play_again
@@ -17,6 +17,7 @@ from hardware.trace import TraceError, read_trace
 
 app = typer.Typer(help="串口设备 / serial devices, without the daemon", no_args_is_help=True)
 app.add_typer(hardware_fax.app, name="fax")
+hardware_radio.register(app)
 
 STABLE: Final = ("/dev/serial/by-id", "/dev/serial/by-path")
 
@@ -41,9 +42,15 @@ def list_devices(as_json: AsJson = False) -> None:
 
 @app.command()
 def replay(
-    trace: Annotated[Path, typer.Argument(help="字节记录 / a byte trace")], as_json: AsJson = False
+    trace: Annotated[Path, typer.Argument(help="字节记录 / a byte trace")],
+    driver: Annotated[str, typer.Option("--driver", help="fax, tetra-pei, map27, sms")] = "fax",
+    as_json: AsJson = False,
 ) -> None:
-    """把记录的传真通话重放给现在的驱动 / a traced fax call played again to the driver of today."""
+    """重放字节记录:传真重放给现在的驱动,电台逐条解读 / a trace again: a fax call to the driver of
+    today, a radio's read line by line."""
+    if driver != "fax":
+        hardware_radio.replay(trace, driver, as_json)
+        return
     try:
         again = play_again(list(read_trace(trace)))
     except (OSError, TraceError, ReplayError) as error:

@@ -62,7 +62,7 @@ SIGNAL_EVERY: Final = 6
 """Probes between two questions for the field strength."""
 _USABLE: Final = (Registration.HOME, Registration.VISITED)
 
-_UNSOLICITED: Final = {
+UNSOLICITED: Final = {
     "+CTSDSR:": TwoLines(),
     **dict.fromkeys(
         (
@@ -115,7 +115,7 @@ class TetraPei:
         self._rng = rng
         self._session = AtSession(
             AtDialect(
-                unsolicited=_UNSOLICITED | dict.fromkeys(dialect.boot),
+                unsolicited=UNSOLICITED | dict.fromkeys(dialect.boot),
                 end=dialect.end.encode(),
                 gap_s=dialect.gap_s,
             ),
