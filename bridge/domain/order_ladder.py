@@ -229,7 +229,16 @@ def _retry(work: Work, attempt: Attempt) -> None:
     number = attempt.number + 1
     turn = (number - 1) % len(ways)
     addresses = ways[turn:] + ways[:turn]
-    work.queue(attempt.channel, unit, addresses, attempt.step, after=attempt, number=number)
+    unseen = any(one.state is A.UNKNOWN or one.repeat for one in work.order.chain(attempt))
+    work.queue(
+        attempt.channel,
+        unit,
+        addresses,
+        attempt.step,
+        after=attempt,
+        number=number,
+        repeat=unseen,
+    )
 
 
 def start_clocks(work: Work, start: str) -> None:

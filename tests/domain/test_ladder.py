@@ -190,6 +190,15 @@ def test_an_unseen_outcome_is_looked_at_then_repeated_once_with_the_mark_then_th
     assert story.state() is O.EXHAUSTED, "no other wire: an alarm"
 
 
+def test_after_an_unseen_outcome_every_later_try_of_the_chain_carries_the_mark() -> None:
+    story = begin(unit="housing", around=centre(frozenset({P})))
+    story.tell(story.attempt(1).id, A.SENDING, A.UNKNOWN)
+    story.unknown(story.attempt(1).id)
+    story.fail(story.attempt(2).id, Cause.BUSY)
+    story.do(on_time, 20)
+    assert [story.attempt(n).repeat for n in (1, 2, 3)] == [False, True, True]
+
+
 def test_after_a_start_what_was_never_begun_is_sent_and_the_rest_is_looked_at() -> None:
     story = begin(klass=URGENT)
     story.tell(story.attempt(2).id, A.SENDING)
