@@ -18,7 +18,7 @@ from tests.faults.steps import Step
 from tests.faults.strikes import STRIKES, restart
 from tests.faults.truth import Seen, double_acts, fate, silence_ms, wait_lost, wait_truth
 
-TRUTH_WAIT_S: Final = 9.0
+TRUTH_WAIT_S: Final = 15.0
 TAIL_S: Final = 1.2
 """How long the legs are listened to after the desk shows the truth."""
 DEATH_S: Final = 10.0
