@@ -86,7 +86,7 @@ def main() -> int:
     except ValueError as wrong:
         print(wrong, file=sys.stderr)
         return 2
-    results = shown(run_jobs(todo, int(environment.get("WORLDS") or "2")))
+    results = shown(run_jobs(todo, int(environment.get("WORLDS") or "2"), ahead=True))
     whole = not (environment.get("PART") or environment.get("FAULT"))
     if whole:
         lines = [{**result.line, "broken": result.broken} for result in results]

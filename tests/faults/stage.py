@@ -40,7 +40,7 @@ SEATS: Final = tuple(str(number) for number in range(8001, 8011))
 UNITS: Final = tuple(str(number) for number in range(6001, 6011))
 PRESSES_1: Final = Behaviour(keys="1", keys_after=0.4)
 """Never changed in place: another behaviour is another object."""
-ANSWER_S: Final = 6.0
+ANSWER_S: Final = 10.0
 STATE_POLL_S: Final = 0.06
 """The desk lets a token ask fifty times a second."""
 QUALIFY_S: Final = 2

@@ -29,7 +29,7 @@ from tests.faults.worker import Job, run_jobs
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420), pytest.mark.req("LL-51")]
 
-WORLDS: Final = 3
+WORLDS: Final = 2
 SLACK_MS: Final = 1_000
 SLACK_S: Final = 12.0
 CELLS: Final = 2

@@ -26,7 +26,7 @@ from tests.faults.stage import Stage, stage
 TRIES: Final = 2
 """A round whose calls do not even come about is tried again in a new world."""
 AHEAD: Final = 10
-"""Niceness by which a world goes before other programs of this machine, where that is allowed."""
+"""Niceness by which a world may go before other programs, where the system allows it."""
 ROUND_S: Final = 150.0
 """No round takes longer: the longest waits 45 s for a third party."""
 
@@ -143,7 +143,7 @@ class World:
         return not_run(job, why)
 
 
-def _work(todo: Queue[Job | None], done: Queue[list[Result] | None]) -> None:
+def _work(todo: Queue[Job | None], done: Queue[list[Result] | None], ahead: bool) -> None:
     async def work() -> None:
         async with World(ensure_root()) as world:
             while (job := await asyncio.to_thread(todo.get)) is not None:
@@ -151,22 +151,23 @@ def _work(todo: Queue[Job | None], done: Queue[list[Result] | None]) -> None:
 
     die_with_parent()
     with contextlib.suppress(PermissionError):
-        os.nice(-AHEAD)
+        os.nice(-AHEAD if ahead else 0)
     try:
         asyncio.run(work())
     finally:
         done.put(None)
 
 
-def run_jobs(jobs: Sequence[Job], worlds: int) -> Iterator[Result]:
-    """Every cell as soon as it is known, from `worlds` worlds at a time."""
+def run_jobs(jobs: Sequence[Job], worlds: int, *, ahead: bool = False) -> Iterator[Result]:
+    """Every cell as soon as it is known, from `worlds` worlds at a time; `ahead` of other
+    programs of this machine where figures are wanted."""
     ensure_root()
     context = multiprocessing.get_context("spawn")
     todo: Queue[Job | None] = context.Queue()
     done: Queue[list[Result] | None] = context.Queue()
     for job in [*jobs, *([None] * worlds)]:
         todo.put(job)
-    workers = [context.Process(target=_work, args=(todo, done)) for _ in range(worlds)]
+    workers = [context.Process(target=_work, args=(todo, done, ahead)) for _ in range(worlds)]
     for worker in workers:
         worker.start()
     working = worlds
