@@ -43,7 +43,8 @@ def judged(line: Mapping[str, Any]) -> list[str]:
             return broken(Line(**plain), bounds(S(line["state"]), fault))
     for kill in kills_once():
         if kill.name == line["fault"]:
-            return broken(Line(**plain), kill.bounds)
+            missed = [line["detail"]] if line.get("detail", "").startswith("the step") else []
+            return broken(Line(**plain), kill.bounds) + missed
     fate: Fate = line["citizen"]
     found = Bounds(may_end=fate == "ended", may_leave=fate == "left", silence_ms=1500)
     return broken(Line(**plain), found)

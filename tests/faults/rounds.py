@@ -21,6 +21,7 @@ from tests.faults.truth import Seen, double_acts, fate, silence_ms, wait_lost, w
 TRUTH_WAIT_S: Final = 15.0
 TAIL_S: Final = 1.2
 """How long the legs are listened to after the desk shows the truth."""
+NOT_REACHED: Final = "the step was never reached"
 DEATH_S: Final = 10.0
 """By then the daemon has come to the step at which it shall die."""
 HANDOFF = "SELECT 1 FROM journal WHERE kind = 'handoff.requested' AND subject = ?"
@@ -91,7 +92,7 @@ async def run_kill(stage: Stage, kill: Kill) -> Judged:
     (judged,) = await _judge(stage, [talk], [kill.bounds], [name], since, mended)
     if died:
         return judged
-    return Judged(judged.line, (*judged.broken, "the step was never reached"))
+    return Judged(replace(judged.line, detail=NOT_REACHED), (*judged.broken, NOT_REACHED))
 
 
 async def _wait_death(stage: Stage) -> bool:
