@@ -29,7 +29,7 @@ from tests.faults.worker import Job, run_jobs
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420), pytest.mark.req("LL-51")]
 
-WORLDS: Final = 2
+WORLDS: Final = 3
 SLACK_MS: Final = 1_000
 SLACK_S: Final = 12.0
 CELLS: Final = 2
@@ -58,9 +58,7 @@ def cut() -> list[tuple[Fault, tuple[S, ...]]]:
 
 
 STEPS: Final = (
-    ("three-way", "before-commit", "handoff.requested"),
     ("three-way", "committed", "handoff.requested"),
-    ("three-way", "before-act", "DialThird"),
     ("transfer", "after-action", "Originate"),
     ("consult", "after-action", "Redirect"),
     ("answer", "published", "call.established"),
