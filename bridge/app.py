@@ -75,6 +75,8 @@ DESK_S = 1.5
 """For answers under way when we are told to stop."""
 SWITCH_INTERVAL_S = 0.0005
 """How long the loop may keep the writer thread from going on after its sync (CPython's is 5 ms)."""
+CALM_S = 3.0
+"""After a start: the desk shows the calls before recordings that were left open are closed."""
 CASES_REMEMBERED_DAYS = 30
 UNCLOSED_DAYS = 3
 """A daemon that was away for longer leaves the recordings of its last calls unjoined."""
@@ -146,7 +148,7 @@ class Daemon:
                 running.append(group.create_task(self.papers.run(), name="papers"))
             if self.fax is not None:
                 running.append(group.create_task(self.fax.run(), name="fax"))
-            self.room.close_those_over()
+            running.append(group.create_task(self._close_those_over(), name="recordings left"))
             gc.collect()
             gc.freeze()
             await self.stop.wait()
@@ -357,6 +359,11 @@ class Daemon:
 
     def _over(self, call: Call) -> None:
         self.spawn(self.room.close(call, self._tracks), f"recording of {call.id}")
+
+    async def _close_those_over(self) -> None:
+        """Recordings of an earlier life, once this one has found its feet: the desk comes first."""
+        await asyncio.sleep(CALM_S)
+        self.room.close_those_over()
 
     async def _tracks(self, call: Call) -> Mapping[str, Any]:
         legs = []
