@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def create_app(
     app = FastAPI(
         title="bridge110 CTI",
         version="1.0.0",
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -56,6 +57,7 @@ def create_app(
     for router in (services(), reads(), agents(), orders(), unit_pages(), pages(), *more):
         app.include_router(router)
     events = asyncapi()
+    app.add_api_route("/api/v1/openapi.json", _Contract(app).answer, include_in_schema=False)
 
     @app.get("/api/v1/asyncapi.json", include_in_schema=False)
     async def contract() -> JSONResponse:
@@ -65,15 +67,27 @@ def create_app(
     app.router.routes.append(WebSocketRoute("/unit/events", UnitSocket(parts).connection))
     for error, handler in _HANDLERS:
         app.add_exception_handler(error, handler)
-    _publish_problem(app)
     return Guard(app, hosts, origins)
 
 
-def _publish_problem(app: FastAPI) -> None:
-    """The shape of refusals is in the contract though no route names it as its model."""
-    made = app.openapi()
-    made["components"]["schemas"]["ProblemDoc"] = ProblemDoc.model_json_schema()
-    app.openapi_schema = made
+class _Contract:
+    """The REST contract. Made when somebody first asks for it, in a thread: it takes a third of a
+    second of processor time, which a restart has not."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._making = threading.Lock()
+        self._made: dict[str, Any] | None = None
+
+    def answer(self) -> JSONResponse:
+        """As FastAPI knows the routes; the shape of refusals is in it though no route names it
+        as its model."""
+        with self._making:
+            if self._made is None:
+                self._made = self._app.openapi()
+                shapes = self._made["components"]["schemas"]
+                shapes["ProblemDoc"] = ProblemDoc.model_json_schema()
+            return JSONResponse(self._made)
 
 
 def _shown(error: Problem | Refused) -> JSONResponse:
