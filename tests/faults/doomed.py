@@ -21,7 +21,7 @@ from bridge.flows.ports import Transaction
 from bridge.flows.view import View
 from bridge.store.store import SqliteStore
 from bridge.wire.ami import Message
-from tests.faults.parent import die_with_parent
+from tests.faults.parent import AHEAD_VARIABLE, die_with_parent, go_ahead
 from tests.faults.steps import VARIABLE, Doom
 
 _acting: ContextVar[str] = ContextVar("call of the act that is being carried out")
@@ -75,5 +75,7 @@ def watch(doom: Doom) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    if AHEAD_VARIABLE in os.environ:
+        go_ahead()
     watch(Doom(Path(os.environ[VARIABLE])))
     main()

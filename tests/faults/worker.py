@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from bridge.domain.conversation import S
 from bridge.lab.root import AsteriskRoot
 from bridge.lab.rootbuild import ensure_root
 from tests.faults.matrix import FAULTS, LASTING, kills_once
-from tests.faults.parent import die_with_parent
+from tests.faults.parent import die_with_parent, go_ahead
 from tests.faults.programme import Programme, programme, shrink
 from tests.faults.random_runs import run_batch
 from tests.faults.rounds import Judged, run_fault, run_kill
@@ -25,8 +24,6 @@ from tests.faults.stage import Stage, stage
 
 TRIES: Final = 2
 """A round whose calls do not even come about is tried again in a new world."""
-AHEAD: Final = 10
-"""Niceness by which a world may go before other programs, where the system allows it."""
 ROUND_S: Final = 150.0
 """No round takes longer: the longest waits 45 s for a third party."""
 
@@ -150,8 +147,8 @@ def _work(todo: Queue[Job | None], done: Queue[list[Result] | None], ahead: bool
                 done.put(await world.run(job))
 
     die_with_parent()
-    with contextlib.suppress(PermissionError):
-        os.nice(-AHEAD if ahead else 0)
+    if ahead:
+        go_ahead()
     try:
         asyncio.run(work())
     finally:
