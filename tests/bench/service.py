@@ -1,6 +1,6 @@
 """`restart.refused`: what desks meet while the service is restarted, on a booted systemd.
 
-Twenty restarts by `systemctl restart`, sixteen clients asking all the time. A connection that was
+Twenty restarts by `systemctl restart`, eight clients asking all the time. A connection that was
 taken and broke off is told beside it (`broken`), the longest wait of a desk is `worst`.
 """
 

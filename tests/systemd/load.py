@@ -12,8 +12,8 @@ import sys
 import time
 from collections import Counter
 
-CLIENTS = 16
-PAUSE_S = 0.02
+CLIENTS = 8
+PAUSE_S = 0.05
 ANSWER_S = 30.0
 REQUEST = b"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
