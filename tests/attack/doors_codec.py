@@ -203,12 +203,13 @@ async def dialplan_file(_: object, strings: Sequence[Hostile]) -> None:
     def look() -> None:
         with TemporaryDirectory() as place:
             file = Path(place) / "plan.conf"
-            for one in strings:
+            for number, one in enumerate(strings):
                 file.write_bytes(
                     b"[from-trunk]\nexten => 110,1,Set(X=%s)\n same => n,Hangup()\n" % one.raw
                     + b"[%s]\nexten => s,1,%s()\n" % (one.raw, one.raw)
                 )
-                for words in (["lint", str(file)], ["explain", "110", "--path", str(file)]):
+                asked = [["lint", str(file)], ["explain", "110", "--path", str(file)]]
+                for words in asked[: 1 + (number % 3 == 0)]:  # explaining reads all of lint's plan
                     done = CliRunner().invoke(app, ["dialplan", *words])
                     said = done.output
                     assert done.exit_code in (0, 1, 2), (one, done.exception)
