@@ -12,7 +12,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from bridge.domain.conversation import S
 from bridge.domain.handoff import H
@@ -404,8 +404,13 @@ def _seat(seat: Seat, name: str, fact: Fact) -> None:
         seat.next_state = None
 
 
+_PLAIN = frozenset({str, int, bool, float})
+
+
 def as_json(value: Any) -> Json:
     """Records as JSON: times as UTC text, enums as their words, pairs as lists."""
+    if value is None or value.__class__ in _PLAIN:
+        return cast(Json, value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, StrEnum):

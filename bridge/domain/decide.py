@@ -264,6 +264,8 @@ def _dial_leader(work: Work, command: Command) -> None:
 def _set_mute(work: Work, command: Command) -> None:
     leg = leg_of(work.call, command.leg)
     assert leg is not None
+    if not leg.channel:  # it is only about to be called
+        raise Refused("no-such-leg", work.call.state.value, possible(work.call))
     work.fact("leg.muted", leg.id, on=command.on)
     work.acts.append(Mute(work.call.id, leg.id, leg.channel, command.on))
 

@@ -18,6 +18,8 @@ PLACES = (
     "store.told",  # it was published and its waiters know
     "action.received",  # an action reached the switch and was not done
     "action.done",  # it was done and nobody knows
+    "originate.received",
+    "originate.done",
     "event.sent",  # an event is on its way
     "answer.made",  # a request was answered and the client does not know
     "snapshot.begun",  # the list of channels is being read
@@ -39,9 +41,10 @@ FAULTS = (
     "disk-slow",
     "disk-stuck",
     "client-goes",
+    "party-goes",
     "asterisk-dies",
 )
-_WEIGHTS = (10, 5, 10, 6, 4, 5, 5, 4, 3, 3, 3, 2, 5, 1)
+_WEIGHTS = (10, 5, 10, 6, 4, 5, 5, 4, 3, 3, 3, 2, 8, 8, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.domain.call import Book, Call, as_json, call_doc
 from bridge.domain.conversation import S
-from bridge.domain.journal import Entry, Fact
+from bridge.domain.journal import Entry, Fact, body
 from bridge.flows.ports import Table
 from bridge.flows.rows import replay
 from tests.simulation.daemon import Daemon
@@ -42,6 +42,13 @@ class Checks:
                 self._fail(f"entry {entry.seq} is shown after {last}: order or a hole")
             self._last[daemon.life] = entry.seq
             self.shown[entry.seq] = entry
+
+    def restored(self, entries: Sequence[Entry]) -> None:
+        """A new life is about to show what an earlier one left."""
+        journal = self.world.disk.synced.journal
+        for entry in entries:
+            if entry.seq > len(journal) or journal[entry.seq - 1].hash != entry.hash:
+                self._fail(f"entry {entry.seq} {entry.fact.kind} is shown again and not synced")
 
     def answered(self, key: str, code: str) -> None:
         """A person was told that it is accepted: it must be durable."""
@@ -116,11 +123,8 @@ class Checks:
         for handoff, legs in dialled.items():
             if len(legs) > 1 + (handoff in fallbacks):
                 self._fail(f"handoff {handoff} was dialled {len(legs)} times: {legs}")
-        by_key: dict[object, set[str]] = {}
-        for entry in journal:
-            if entry.fact.kind == "handoff.requested":
-                at = (entry.fact.at, entry.fact.actor, entry.fact.call)
-                by_key.setdefault(at, set()).add(entry.fact.subject or "")
+        for words in self.world.switch.doubly:
+            self._fail(f"two thirds were called at once: {words}")
         keys: dict[object, int] = {}
         for entry in journal:
             if entry.fact.kind == "call.service":
@@ -209,6 +213,12 @@ class Checks:
         for seq, entry in self.shown.items():
             if seq > len(disk.synced.journal) or disk.synced.journal[seq - 1].hash != entry.hash:
                 self._fail(f"entry {seq} {entry.fact.kind} was shown and is lost")
+        seen: set[str] = set()
+        for entry in disk.synced.journal:
+            text = body(entry.fact)
+            if text in seen and entry.fact.kind in _ONCE:
+                self._fail(f"entry {entry.seq} {entry.fact.kind} is in the journal twice")
+            seen.add(text)
         self._books(daemon, disk.synced)
 
     def _books(self, daemon: Daemon, tables: Tables) -> None:
@@ -261,6 +271,18 @@ class Checks:
                 self._fail(f"report {key} is not noted as done")
 
 
+_ONCE = frozenset(
+    {
+        "call.offered",
+        "call.originated",
+        "call.service",
+        "call.connectionCleared",
+        "call.cleared",
+        "handoff.requested",
+        "handoff.ended",
+    }
+)
+"""Facts that cannot come about twice in one instant."""
 _WITH_OTHERS = {S.TALKING, S.CONFERENCED}
 _ALONE = {
     "police110": {S.QUEUED, S.ALERTING},

@@ -80,6 +80,7 @@ class Daemon:
         disk: Disk,
         switch: SimSwitch,
         on_published: Callable[[Daemon, Sequence[Entry]], None],
+        on_restored: Callable[[Sequence[Entry]], None],
         send: Callable[[Claimed], Awaitable[None]],
         store: type[SimStore] = SimStore,
     ) -> None:
@@ -93,6 +94,7 @@ class Daemon:
         self.stop = asyncio.Event()
         self.view = View(f"life-{life}", self.clock.now)
         self._on_published = on_published
+        self._on_restored = on_restored
         self._ids = count(1)
         self._group: asyncio.TaskGroup | None = None
         self.store = store(disk, chance, loop, life, self.clock.now, self._publish)
@@ -189,6 +191,7 @@ class Daemon:
         for row in [*await reader.live_calls(), *await reader.unclosed_calls(since)]:
             if row.case:
                 page = await reader.entries_of_case(row.case)
+                self._on_restored(page)
                 facts += [entry.fact for entry in page if entry.fact.call == row.id]
         seats = await reader.rows("seat")
         self.room.restore(facts, seats)
@@ -235,7 +238,11 @@ class Daemon:
         return await self.store.reader.answer(key, self.clock.now())
 
     def _over(self, call: Call) -> None:
-        self.spawn(self.room.close(call, _no_tracks), f"recording of {call.id}")
+        self.spawn(self.room.close(call, self._tracks), f"recording of {call.id}")
+
+    async def _tracks(self, _: Call) -> dict[str, Any]:
+        await asyncio.sleep(self.chance.delay(0.01, 3.0))
+        return {"tracks": []}
 
     async def _keep_house(self) -> None:
         turn = 0
@@ -258,7 +265,3 @@ class _Late:
 
     async def agent(self, act: AgentAct) -> None:
         await self.acts.agent(act)
-
-
-async def _no_tracks(_: Call) -> dict[str, Any]:
-    return {"tracks": []}

@@ -107,8 +107,8 @@ class People:
         world.arrived.append(chan.unique)
         world.trace(f"citizen {chan.unique}")
         world.switch.run(chan, "police110")
-        if draw.random() < 0.5:
-            await asyncio.sleep(draw.random() * 50)
+        if draw.random() < 0.6:
+            await asyncio.sleep(1.0 + draw.random() * 40)
             world.switch.hang_up(chan, 16, "citizen")
 
     # Seats at the desk

@@ -104,6 +104,8 @@ class SimSwitch:
         self.members: dict[str, Member] = {}
         self.cel: list[Row] = []
         self.dialled: list[Dialled] = []
+        self.doubly: list[str] = []
+        """Thirds called while another one was being called."""
         self.ends: dict[str, tuple[str, int]] = {}
         """How each citizen's channel ended: who did it, cause."""
         self.started = 0
@@ -155,7 +157,8 @@ class SimSwitch:
 
     async def read_cel(self, _: Path, since: Position | None) -> tuple[list[Row], Position | None]:
         """Rows after `since`, as the daemon reads the file."""
-        await asyncio.sleep(self.chance.delay(1e-4, 5e-3))
+        slow = self.chance.random.random() < 0.2
+        await asyncio.sleep(self.chance.delay(1e-4, 2.0 if slow else 5e-3))
         start = since.offset if since is not None else 0
         return self.cel[start:], Position(1, 1, len(self.cel))
 
@@ -284,14 +287,14 @@ class SimSwitch:
         if name not in ("Ping", "UserEvent", "Getvar"):
             target = given.get("Channel", given.get("Interface", ""))
             self.trace(f"action {name} {target} {given.get('Variable', '')[:40]}")
-            self.chance.maybe("action.received")
+            self.chance.maybe(_place(name, "received"))
         known = getattr(self, f"_on_{name.lower()}", None)
         if known is None:
             answer: Headers | str = "Invalid/unknown command"
         else:
             answer = known(wire, given, headers)
         if name not in ("Ping", "UserEvent", "Getvar"):
-            self.chance.maybe("action.done")
+            self.chance.maybe(_place(name, "done"))
         lines = (
             [("Response", "Error"), ("ActionID", ident), ("Message", answer)]
             if isinstance(answer, str)
@@ -460,6 +463,8 @@ class SimSwitch:
             "seat" if leg.startswith("seat") else "leader" if leg.startswith("l") else "third"
         )
         handoff = variables.get("HANDOFF", "")
+        if self._somebody_called(variables["CASE"], handoff):
+            self.doubly.append(f"{variables['CASE']}: {number} by {by}")
         self.dialled.append(Dialled(unique, variables["CASE"], handoff, number, by))
         self.trace(f"dial {number} {unique} {handoff} by {by}")
         await asyncio.sleep(self.chance.delay(1e-4, 4e-3))
@@ -474,6 +479,15 @@ class SimSwitch:
         self.event("OriginateResponse", [*told, ("Uniqueid", unique)])
         if done and not chan.gone:
             self.run(chan, context, exten)
+
+    def _somebody_called(self, case: str, handoff: str) -> bool:
+        """A third is being called for this case already and has not accepted. A private
+        consultation takes no lock: its seat waits and can press no key."""
+        return bool(handoff) and any(
+            chan.case == case and chan.kind == "third" and chan.context in _NOT_ACCEPTED
+            for chan in self.channels.values()
+            if "SEAT" not in chan.variables
+        )
 
     # The queue
 
@@ -524,7 +538,12 @@ class SimSwitch:
         self.started += 1
 
 
+_NOT_ACCEPTED = ("", "leg-accepts")
 _ASKED = ("CASE", "LEG", "HANDOFF", "ENTRY", "NUMBER", "CASE_BACK")
+
+
+def _place(action: str, step: str) -> str:
+    return f"{'originate' if action == 'Originate' else 'action'}.{step}"
 
 
 def _block(lines: Headers) -> bytes:

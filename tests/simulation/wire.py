@@ -49,6 +49,7 @@ class Wire(asyncio.Transport):
         self._closed = False
         self._out_at = 0.0
         self._in_at = 0.0
+        self._segment: bytearray | None = None
         self._tail = b""
 
     # What the daemon does
@@ -80,9 +81,13 @@ class Wire(asyncio.Transport):
         """To the daemon, after everything sent before."""
         if self._closed or self.deaf_in:
             return
+        if self._segment is not None:  # what is under way goes in one piece, as TCP does
+            self._segment += data
+            return
+        self._segment = bytearray(data)
         delay = self._chance.delay(1e-4, 3e-3) + self.late
         self._in_at = max(self._in_at + TINY, self._loop.time() + delay)
-        self._loop.call_at(self._in_at, self._receive, data, context=self._context)
+        self._loop.call_at(self._in_at, self._receive, context=self._context)
 
     def cut(self, reason: str) -> None:
         """The connection breaks; what is under way may still arrive, or not."""
@@ -100,9 +105,10 @@ class Wire(asyncio.Transport):
             lines = block.decode().split("\r\n")
             self._far.action(self, [(k, v) for k, _, v in (x.partition(": ") for x in lines)])
 
-    def _receive(self, data: bytes) -> None:
-        if not self._closed:
-            self.protocol.data_received(data)
+    def _receive(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment and not self._closed:
+            self.protocol.data_received(bytes(segment))
 
     def _end(self, error: Exception | None) -> None:
         if self._closed:

@@ -163,6 +163,7 @@ class World:
                 self.disk,
                 self.switch,
                 self.checks.published,
+                self.checks.restored,
                 self.platform.send,
                 self.kinds.store,
             )
@@ -221,6 +222,8 @@ class World:
             self.switch.die()
             self.switch.exchange.refuse = True
             self._later(lasts, self._open_exchange)
+        elif fault == "party-goes":
+            self._later(0.0, self._somebody_goes)
         elif fault == "cut":
             for wire in wires:
                 wire.cut("cut")
@@ -246,7 +249,8 @@ class World:
             self._later(lasts, lambda: setattr(disk, "away", False))
         elif fault == "disk-full":
             disk.full = True
-            self._later(lasts, lambda: setattr(disk, "full", False))
+            disk.slow = draw.choice((1.0, 20.0))
+            self._later(lasts, disk.heal)
         elif fault == "disk-slow":
             disk.slow = draw.choice((5.0, 40.0))
             self._later(lasts, lambda: setattr(disk, "slow", 1.0))
@@ -255,7 +259,13 @@ class World:
         elif fault == "client-goes":
             running = [task for task in self.requests if not task.done()]
             if running and self.daemon is not None:
-                running[-1].cancel()
+                draw.choice(running).cancel()
+
+    def _somebody_goes(self) -> None:
+        parties = [chan for chan in self.switch.channels.values() if chan.kind != "citizen"]
+        if parties and not self.people.calm:
+            draw = self.chance.random
+            self.switch.hang_up(draw.choice(parties), draw.choice((16, 16, 44)), "party")
 
     def _open_exchange(self) -> None:
         self.switch.exchange.refuse = False
