@@ -65,6 +65,13 @@ _log = structlog.get_logger(__name__)
 
 Readers = list[Callable[[Sequence[Entry]], None]]
 
+STORE_ALARMS = {
+    "store-space-low": "存储磁盘空间不足,请清理 / the disk of the store fills up: make room now",
+    "store-reserve-used": "存储已用备用空间,只记录指令与挂断 / the reserve of the store is used: "
+    "only orders and hang-ups are stored",
+    "store-wal-large": "存储日志过大,有读取未结束或磁盘过慢 / the store's WAL is large: a reader "
+    "does not end, or the disk cannot follow",
+}
 CEL_CURSOR = "cel"
 RECKONED_CURSOR = "reconcile"
 START_CURSOR = "asterisk_started_at"
@@ -346,6 +353,17 @@ class Daemon:
         _log.error("store.trouble", words=words) if words else _log.info("store.well")
         self.view.link("store", {"state": "down" if words else "up", "words": words})
 
+    def _store_alarms(self) -> None:
+        """Raised while they hold: the disk fills up, the reserve is being used, the WAL grows."""
+        there = self.store.health().warnings
+        for warning, words in STORE_ALARMS.items():
+            told = warning in self.view.alarms
+            holds = warning in there
+            if warning == "store-reserve-used" and not self.settings.store.ballast_mb:
+                holds = False
+            if holds is not told:
+                self.view.alarm(warning, words if holds else "")
+
     async def _answered(self, key: str) -> Answer | None:
         return await self.store.reader.answer(key, self.clock.now())
 
@@ -386,6 +404,7 @@ class Daemon:
             await asyncio.sleep(0.25)
             self.room.end_wrap_ups()
             self.room.note_all_busy()
+            self._store_alarms()
 
     async def _reckon(self) -> None:
         """The switch's log beside the journal, for ever; how far that has got survives us."""

@@ -23,6 +23,8 @@ MAX_WAITING = 100_000
 """Transactions of seen things kept while the store cannot write: some hours of a busy room.
 Above it the oldest are let go (CEL keeps what they told) and the loss is counted and shown."""
 RETRY_SECONDS = 0.2
+SILENT_SECONDS = 0.8
+"""A commit that takes longer is told: the desk knows within a second what is not being stored."""
 MERGE = 256
 """Transactions of seen things that go to the store as one."""
 
@@ -105,9 +107,13 @@ class Recorder:
         """One batch: seen things that stand together as one transaction, requests by themselves."""
         batch = _merged(self._waiting)
         self._waiting.clear()
-        results = await asyncio.gather(
+        work = asyncio.gather(
             *(self._store.commit(item.work) for item in batch), return_exceptions=True
         )
+        await asyncio.wait([work], timeout=SILENT_SECONDS)
+        if not work.done():
+            self._tell("存储没有响应 / the store does not answer")
+        results = await work
         back: list[_Item] = []
         for item, told in zip(batch, results, strict=True):
             result: object = told
