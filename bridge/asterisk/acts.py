@@ -2,8 +2,9 @@
 
 The third party's lock: the seat's *1 in the dialplan and the desk must not both call 12345. The
 desk sets JOINING, then looks whether a key is being handled (KEYED); the key sets KEYED, then looks
-at JOINING. Whoever comes second therefore sees the first; where both see each other the desk waits
-for the key's decision (JOINED_BY), which takes it some milliseconds. The desk may take the lock
+at JOINING. Whoever comes second therefore sees the first: a key that is done before the desk looks
+has left JOINED_BY; where both see each other the desk waits for the key's decision (JOINED_BY),
+which takes it some milliseconds. The desk may take the lock
 beside the commit of its intent (`begin`): nobody rings of it, and it runs out by itself.
 """
 
@@ -80,7 +81,7 @@ class Acts:
 
     async def _lock_for(self, act: DialThird, done: asyncio.Future[None]) -> None:
         try:
-            await self._lock(act.citizen, act.target.ring_timeout)
+            await self._lock(act)
             done.set_result(None)
         except (ActionError, ActRefused) as error:
             done.set_exception(error)
@@ -165,7 +166,7 @@ class Acts:
         if begun is not None:
             await begun
         elif act.private_with is None:
-            await self._lock(act.citizen, target.ring_timeout)
+            await self._lock(act)
         asks = target.accept == "press"
         if act.private_with is not None:
             context = "consult-accepts" if asks else "consult"
@@ -191,12 +192,23 @@ class Acts:
             extra,
         )
 
-    async def _lock(self, citizen: str, ring: int) -> None:
-        until = int(self._epoch()) + ring + 2
-        # both leave at once, in this order, and Asterisk does them in order
-        _, keyed = await asyncio.gather(
-            self._share(citizen, "JOINING", str(until)), self._shared(citizen, "KEYED")
+    async def _lock(self, act: DialThird) -> None:
+        citizen, now = act.citizen, int(self._epoch())
+        until = now + act.target.ring_timeout + 2
+        # all leave at once, in this order, and Asterisk does them in order
+        before, _, joining, _, keyed, since = await asyncio.gather(
+            self._shared(citizen, "JOINED_BY"),
+            self._share(citizen, "JOINED_BY", ""),
+            self._shared(citizen, "JOINING"),
+            self._share(citizen, "JOINING", str(until)),
+            self._shared(citizen, "KEYED"),
+            self._shared(citizen, "JOINED_BY"),
         )
+        rings = joining.isdigit() and int(joining) > now
+        if since == "key" or (before == "key" and rings and not act.fallback):
+            if rings:
+                await self._share(citizen, "JOINING", joining)
+            raise ActRefused("third-already-called", "the seat's key came first")
         if keyed:
             await self._key_decides(citizen)
 

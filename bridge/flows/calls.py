@@ -254,6 +254,8 @@ class Calls:
             await self._switch.carry_out(act)
         except ActRefused as error:
             _log.warning("act.refused", act=type(act).__name__, call=act.call, reason=str(error))
+            if isinstance(act, DialThird) and error.code == "third-already-called":
+                self._withdrawn(act)
             if isinstance(act, DialThird | DialSeat | DialLeader):
                 self.see(Gone(call=act.call, at=self._clock.now(), leg=act.leg, cause=38))
             if isinstance(act, Hold):
@@ -264,6 +266,13 @@ class Calls:
             _log.error("act.unknown", act=type(act).__name__, call=act.call, reason=str(error))
             if asked and isinstance(act, DialThird):
                 raise Refused("outcome-unknown") from error
+
+    def _withdrawn(self, act: DialThird) -> None:
+        """The seat's key calls somebody already: no second way to the third is tried."""
+        call = self.book.calls.get(act.call)
+        if call is not None:
+            now = self._clock.now()
+            self.note(Fact("handoff.cancelled", now, call.case, call.id, act.handoff, "daemon"))
 
     def _not_held(self, act: Hold) -> None:
         call = self.book.calls.get(act.call)

@@ -1,8 +1,8 @@
 """A disk that fails on demand under the daemon's store: a library preloaded into its process.
 
 Files in the directory `DISKFAULT` say how it is now: `sync` (fdatasync fails with EIO), `full`
-(writes fail with ENOSPC while the ballast is there), `slow` (a sync takes 5 ms more), `stuck` (a
-sync does not return). Only files whose name begins with the store's are touched.
+(writes fail with ENOSPC while the ballast is there; it cannot be made), `slow` (a sync takes 5 ms
+more), `stuck` (a sync does not return). Only files whose name begins with the store's are touched.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ static int full(int fd) {
     char ballast[4096];
     if (!ours(fd) || !now("full")) return 0;
     snprintf(ballast, sizeof ballast, "%s.ballast", getenv("DISKFAULT_STORE"));
-    return access(ballast, F_OK) == 0 || now("full-for-good");
+    return access(ballast, F_OK) == 0;
 }
 static int failing(const char *name, int fd) {
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
@@ -59,6 +59,12 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
     return pwrite64(fd, data, size, at);
 }
+int posix_fallocate64(int fd, off64_t at, off64_t size) {
+    int (*real)(int, off64_t, off64_t) =
+        (int (*)(int, off64_t, off64_t))dlsym(RTLD_NEXT, "posix_fallocate64");
+    return ours(fd) && now("full") ? ENOSPC : real(fd, at, size);
+}
+int posix_fallocate(int fd, off_t at, off_t size) { return posix_fallocate64(fd, at, size); }
 ssize_t write(int fd, const void *data, size_t size) {
     ssize_t (*real)(int, const void *, size_t) =
         (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");

@@ -57,9 +57,12 @@ class Favourite:
 
 
 class Chance:
-    """The one source of randomness of a run. `strike(fault)` makes a fault happen."""
+    """The one source of randomness of a run. `strike(fault)` makes a fault happen.
 
-    def __init__(self, seed: int) -> None:
+    `bias` is a further favourite place with its fault, for what this pair alone brings to light.
+    """
+
+    def __init__(self, seed: int, bias: tuple[str, str] | None = None) -> None:
         self.random = random.Random(seed)
         self.quiet = False
         self.strike: Callable[[str], None] = lambda fault: None
@@ -71,6 +74,10 @@ class Chance:
         }
         self.left = draw.randint(1, 6)
         """Faults at favourite places; then the run is let go on."""
+        if bias is not None:
+            place, fault = bias
+            self.favourites[place] = Favourite(place, fault, draw.choice((0.03, 0.1, 0.3)))
+            self.left += 3
 
     def fault(self) -> str:
         """One of FAULTS, frequent ones more often."""

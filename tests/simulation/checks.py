@@ -113,20 +113,16 @@ class Checks:
         return daemon
 
     def _acts_once(self) -> None:
-        """No voice act twice: a handoff's third is called once, and once more by its fallback."""
-        dialled: dict[str, list[str]] = {}
+        """No voice act twice: a handoff's third is called once by each of its two ways."""
+        dialled: set[tuple[str, str]] = set()
         for one in self.world.switch.dialled:
-            if one.handoff:
-                dialled.setdefault(one.handoff, []).append(one.leg)
-        journal = self.world.disk.synced.journal
-        fallbacks = {e.fact.subject for e in journal if e.fact.kind == "handoff.fallback"}
-        for handoff, legs in dialled.items():
-            if len(legs) > 1 + (handoff in fallbacks):
-                self._fail(f"handoff {handoff} was dialled {len(legs)} times: {legs}")
+            if one.handoff and (one.handoff, one.dial) in dialled:
+                self._fail(f"handoff {one.handoff} was dialled twice by {one.dial}")
+            dialled.add((one.handoff, one.dial))
         for words in self.world.switch.doubly:
             self._fail(f"two thirds were called at once: {words}")
         keys: dict[object, int] = {}
-        for entry in journal:
+        for entry in self.world.disk.synced.journal:
             if entry.fact.kind == "call.service":
                 keys[entry.fact.data["key"]] = keys.get(entry.fact.data["key"], 0) + 1
         for key, times in keys.items():

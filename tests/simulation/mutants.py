@@ -1,8 +1,7 @@
 """Planted bugs: each is a way to break a promise, and the simulation must find every one.
 
 A mutant exchanges one thing of the real code, or of the ports that the simulation stands for, while
-its runs last. `hint` is a seed that found it: tried first, so that the suite is quick; where the
-code has moved on, the search begins at seed 1.
+its runs last.
 """
 
 from __future__ import annotations
@@ -175,7 +174,7 @@ async def _dials_again(self: Acts, call: str, citizen: str, leg: str, *rest: Any
         await _originate(self, call, citizen, f"{leg}-2", *rest)
 
 
-async def _no_lock(self: Acts, citizen: str, ring: int) -> None:
+async def _no_lock(self: Acts, act: Any) -> None:
     pass
 
 
@@ -233,10 +232,13 @@ async def _sends_blindly(self: outbox.Courier, message: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One planted bug: a store in place of SimStore, or functions in place of real ones."""
+    """One planted bug: a store in place of SimStore, or functions in place of real ones.
+
+    `bias` names the place and the fault that bring it to light soonest.
+    """
 
     name: str
-    hint: int = 1
+    bias: tuple[str, str] | None = None
     store: type[SimStore] = SimStore
     patches: tuple[tuple[type, str, Callable[..., Any]], ...] = ()
 
@@ -244,12 +246,12 @@ class Mutant:
     def planted(self) -> Iterator[Kinds]:
         """While this lasts, runs have the bug."""
         with _patched(list(self.patches)):
-            yield Kinds(store=self.store)
+            yield Kinds(store=self.store, bias=self.bias)
 
     def find(self, seeds: int) -> Outcome | None:
-        """The first run that finds it, the hint before others; None when `seeds` do not."""
+        """The first run that finds it; None when `seeds` of them do not."""
         with self.planted() as kinds:
-            for seed in (self.hint, *range(1, seeds)):
+            for seed in range(1, seeds + 1):
                 outcome = run(seed, kinds)
                 if outcome.broken:
                     return outcome
@@ -268,36 +270,88 @@ def _patched(patches: list[tuple[type, str, Callable[..., Any]]]) -> Iterator[No
 
 MUTANTS = (
     Mutant("ack-before-sync", store=AckBeforeSync),
-    Mutant("publish-from-the-waiter", store=PublishFromWaiter),
-    Mutant("no-sync-at-restart", store=NoSyncAtStart),
-    Mutant("not-published-after-a-failed-sync", store=NotShownAgain),
+    Mutant("publish-from-the-waiter", ("store.written", "disk-away"), store=PublishFromWaiter),
+    Mutant("no-sync-at-restart", ("store.written", "kill"), store=NoSyncAtStart),
+    Mutant(
+        "not-published-after-a-failed-sync", ("store.written", "disk-away"), store=NotShownAgain
+    ),
     Mutant("message-done-when-taken", store=DoneWhenTaken),
-    Mutant("message-without-lease", store=NoLease),
+    Mutant("message-without-lease", ("outbox.claimed", "kill"), store=NoLease),
     Mutant(
         "message-done-whatever-is-said", patches=((outbox.Courier, "_deliver", _sends_blindly),)
     ),
-    Mutant("facts-out-of-order", patches=((Recorder, "__init__", _disordered),)),
-    Mutant("unknown-taken-for-done", patches=((Recorder, "_find_out", _as_if_done),)),
-    Mutant("unknown-taken-for-failed", patches=((Recorder, "_find_out", _as_if_failed),)),
+    Mutant(
+        "facts-out-of-order",
+        ("store.queued", "disk-full"),
+        patches=((Recorder, "__init__", _disordered),),
+    ),
+    Mutant(
+        "unknown-taken-for-done",
+        ("store.written", "disk-away"),
+        patches=((Recorder, "_find_out", _as_if_done),),
+    ),
+    Mutant(
+        "unknown-taken-for-failed",
+        ("store.written", "disk-away"),
+        patches=((Recorder, "_find_out", _as_if_failed),),
+    ),
     Mutant("answered-before-stored", patches=((Calls, "_store", _store_later),)),
-    Mutant("late-commit-ignored", patches=((Calls, "_find_out", _never_find_out),)),
-    Mutant("refused-mute-ends-the-leg", patches=((Calls, "_one", _refused_mute_ends_the_leg),)),
-    Mutant("refused-hold-forgotten", patches=((Calls, "_not_held", _not_told),)),
-    Mutant("absent-leg-dialled-again", patches=((Calls, "see", _absent_is_undialled),)),
-    Mutant("queue-not-compared", patches=((Calls, "members", _no_members),)),
-    Mutant("originate-sent-again", patches=((Acts, "_originate", _dials_again),)),
+    Mutant(
+        "late-commit-ignored",
+        ("store.queued", "disk-stuck"),
+        patches=((Calls, "_find_out", _never_find_out),),
+    ),
+    Mutant(
+        "refused-mute-ends-the-leg",
+        ("action.received", "party-goes"),
+        patches=((Calls, "_one", _refused_mute_ends_the_leg),),
+    ),
+    Mutant(
+        "refused-hold-forgotten",
+        ("action.received", "party-goes"),
+        patches=((Calls, "_not_held", _not_told),),
+    ),
+    Mutant(
+        "absent-leg-dialled-again",
+        ("originate.done", "half-open-in"),
+        patches=((Calls, "see", _absent_is_undialled),),
+    ),
+    Mutant(
+        "queue-not-compared", ("action.received", "cut"), patches=((Calls, "members", _no_members),)
+    ),
+    Mutant(
+        "originate-sent-again",
+        ("originate.done", "cut"),
+        patches=((Acts, "_originate", _dials_again),),
+    ),
     Mutant("no-lock-on-the-third", patches=((Acts, "_lock", _no_lock),)),
     Mutant(
         "no-heartbeat",
         patches=((Session, "_pong", _always_pong), (LagWatch, "judge", _no_judge)),
     ),
-    Mutant("no-canary", patches=((LagWatch, "judge", _no_judge),)),
+    Mutant("no-canary", ("event.sent", "deaf"), patches=((LagWatch, "judge", _no_judge),)),
     Mutant("no-snapshot-after-login", patches=((SwitchService, "_resync", _no_snapshot),)),
-    Mutant("events-lost-during-snapshot", patches=((SwitchService, "event", _not_buffered),)),
-    Mutant("what-happened-away-not-read", patches=((SwitchService, "_from_cel", _no_cel),)),
-    Mutant("waiter-takes-its-work-along", patches=((Once, "do", _work_of_the_waiter),)),
+    Mutant(
+        "events-lost-during-snapshot",
+        ("snapshot.begun", "party-goes"),
+        patches=((SwitchService, "event", _not_buffered),),
+    ),
+    Mutant(
+        "what-happened-away-not-read",
+        ("action.done", "cut"),
+        patches=((SwitchService, "_from_cel", _no_cel),),
+    ),
+    Mutant(
+        "waiter-takes-its-work-along",
+        ("store.synced", "client-goes"),
+        patches=((Once, "do", _work_of_the_waiter),),
+    ),
     Mutant("restart-with-an-empty-book", patches=((Daemon, "_restore", _restores_nothing),)),
-    Mutant("open-recordings-stay-open", patches=((Room, "close_those_over", _closes_nothing),)),
+    Mutant(
+        "open-recordings-stay-open",
+        ("store.synced", "kill"),
+        patches=((Room, "close_those_over", _closes_nothing),),
+    ),
 )
 """Where a bug was once real, the simulation has found it: refused-mute-ends-the-leg,
 late-commit-ignored, unknown-taken-for-done, queue-not-compared, open-recordings-stay-open."""

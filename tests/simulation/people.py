@@ -92,6 +92,12 @@ class People:
         if not chan.gone and chan.bridge is not None and not self.calm:
             self.world.start(self.world.plan.three_way(chan))
 
+    def _key_too(self, seat: str | None, call: str) -> None:
+        """The handset's key, at the same moment as the desk."""
+        for chan in self.world.switch.channels.values():
+            if chan.kind == "seat" and chan.number == seat and chan.case == call:
+                self._presses_key(chan)
+
     def _later(self, delay: float, act: Callable[[], None]) -> None:
         self.world.loop.call_later(delay, act, context=in_life(0))
 
@@ -216,6 +222,10 @@ class People:
         wait = self.world.chance.random.choice((0.0, 0.0, 1.0))
         call = ask.call or ""
         self.world.asked[ask.key] = ask
+        if ask.service is E.THREE_WAY and self.world.chance.random.random() < 0.15:
+            self._later(
+                self.world.chance.delay(1e-4, 8e-3), lambda: self._key_too(grant.seat, call)
+            )
         await self._until_answered(
             lambda d: d.commands.call(grant, ask, wait), ask.key, ask.service, call
         )

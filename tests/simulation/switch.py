@@ -76,8 +76,9 @@ class Dialled:
     leg: str
     call: str
     handoff: str
-    number: str
+    dial: str
     by: str
+    at: float
 
 
 @dataclass(slots=True)
@@ -109,6 +110,8 @@ class SimSwitch:
         self.ends: dict[str, tuple[str, int]] = {}
         """How each citizen's channel ended: who did it, cause."""
         self.started = 0
+        self.daemon_knows: Callable[[str], bool] = lambda leg: True
+        self._by_leg: dict[str, Dialled] = {}
         self._ids = count(1)
 
     # Time, events, the log
@@ -463,9 +466,11 @@ class SimSwitch:
             "seat" if leg.startswith("seat") else "leader" if leg.startswith("l") else "third"
         )
         handoff = variables.get("HANDOFF", "")
-        if self._somebody_called(variables["CASE"], handoff):
+        if self._somebody_called(variables["CASE"], handoff, by):
             self.doubly.append(f"{variables['CASE']}: {number} by {by}")
-        self.dialled.append(Dialled(unique, variables["CASE"], handoff, number, by))
+        made = Dialled(unique, variables["CASE"], handoff, dial, by, self.loop.time())
+        self.dialled.append(made)
+        self._by_leg[unique] = made
         self.trace(f"dial {number} {unique} {handoff} by {by}")
         await asyncio.sleep(self.chance.delay(1e-4, 4e-3))
         chan = self.new(kind, number, unique, **variables)
@@ -480,14 +485,23 @@ class SimSwitch:
         if done and not chan.gone:
             self.run(chan, context, exten)
 
-    def _somebody_called(self, case: str, handoff: str) -> bool:
+    def _somebody_called(self, case: str, handoff: str, by: str) -> bool:
         """A third is being called for this case already and has not accepted. A private
         consultation takes no lock: its seat waits and can press no key."""
         return bool(handoff) and any(
             chan.case == case and chan.kind == "third" and chan.context in _NOT_ACCEPTED
             for chan in self.channels.values()
-            if "SEAT" not in chan.variables
+            if "SEAT" not in chan.variables and not self._key_unseen(chan.unique, by)
         )
+
+    def _key_unseen(self, leg: str, by: str) -> bool:
+        """The daemon was told nothing of the key's own call: events were lost, and it has not
+        found out yet. KEYED is over by then, so its lock cannot know either."""
+        first = self._by_leg.get(leg)
+        if first is None:
+            return False
+        late = self.loop.time() - first.at > 0.5
+        return by == "daemon" and first.by == "key" and late and not self.daemon_knows(leg)
 
     # The queue
 

@@ -50,6 +50,8 @@ class Wire(asyncio.Transport):
         self._out_at = 0.0
         self._in_at = 0.0
         self._segment: bytearray | None = None
+        self._written: bytearray | None = None
+        self._written_at = 0.0
         self._tail = b""
 
     # What the daemon does
@@ -57,8 +59,12 @@ class Wire(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closed or self.deaf_out:
             return
+        if self._written is not None and self._written_at == self._loop.time():
+            self._written += data  # what is written in one turn leaves together
+            return
+        self._written, self._written_at = bytearray(data), self._loop.time()
         self._out_at = max(self._out_at + TINY, self._loop.time() + self._chance.delay(1e-4, 3e-3))
-        self._loop.call_at(self._out_at, self._arrive, bytes(data), context=WORLD)
+        self._loop.call_at(self._out_at, self._arrive, self._written, context=WORLD)
 
     def abort(self) -> None:
         self._end(None)
@@ -97,10 +103,10 @@ class Wire(asyncio.Transport):
 
     # Between them
 
-    def _arrive(self, data: bytes) -> None:
+    def _arrive(self, data: bytearray) -> None:
         if self.deaf_out and self._chance.random.random() < 0.5:
             return
-        *blocks, self._tail = (self._tail + data).split(b"\r\n\r\n")
+        *blocks, self._tail = (self._tail + bytes(data)).split(b"\r\n\r\n")
         for block in blocks:
             lines = block.decode().split("\r\n")
             self._far.action(self, [(k, v) for k, _, v in (x.partition(": ") for x in lines)])

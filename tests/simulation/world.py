@@ -41,6 +41,7 @@ class Kinds:
 
     store: type[SimStore] = SimStore
     daemon: type[Daemon] = Daemon
+    bias: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class World:
 
     def __init__(self, seed: int, kinds: Kinds) -> None:
         self.kinds = kinds
-        self.chance = Chance(seed)
+        self.chance = Chance(seed, kinds.bias)
         self.loop = SimLoop(self.chance.random)
         self.lines: list[str] = []
         self.switch = SimSwitch(self.loop, self.chance, self.trace)
@@ -72,6 +73,7 @@ class World:
         self.people = People(self)
         self.switch.plan = self.plan.run
         self.switch.rings = self.people.rings
+        self.switch.daemon_knows = self._knows
         self.loop.dial = self.switch.exchange.dial
         self.disk = Disk(self.chance)
         self.platform = Platform(self)
@@ -266,6 +268,11 @@ class World:
         if parties and not self.people.calm:
             draw = self.chance.random
             self.switch.hang_up(draw.choice(parties), draw.choice((16, 16, 44)), "party")
+
+    def _knows(self, leg: str) -> bool:
+        daemon = self.daemon
+        calls = daemon.room.book.calls.values() if daemon and daemon.ready else ()
+        return any(leg in call.legs for call in calls)
 
     def _open_exchange(self) -> None:
         self.switch.exchange.refuse = False
