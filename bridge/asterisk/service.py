@@ -17,7 +17,14 @@ import structlog
 from bridge.asterisk.cel import CelReader, Position, Row, read_rows
 from bridge.asterisk.errors import ActionError
 from bridge.asterisk.manager import AmiLink
-from bridge.asterisk.snapshot import Channel, differences, take_members, take_snapshot
+from bridge.asterisk.snapshot import (
+    YOUNG,
+    Channel,
+    about_to_come,
+    differences,
+    take_members,
+    take_snapshot,
+)
 from bridge.asterisk.translate import Translator, number
 from bridge.domain.call import Book, Call, live_calls
 from bridge.domain.conversation import E
@@ -227,8 +234,12 @@ class SwitchService:
         channels = await self._snapshot(turn)
         if channels is None:
             return
-        for seen in differences(self._owner.book, channels, self._translator, self._now()):
+        book, now = self._owner.book, self._now()
+        coming = about_to_come(book, learnt)
+        for seen in differences(book, channels, self._translator, now, coming):
             self._owner.see(seen)
+        if coming:
+            self._spawn(self._look_later(), "second look")
         for channel in channels:
             if channel.unique == channel.case and channel.context != "goodbye":
                 self._owner.not_ended(channel.case)
@@ -247,6 +258,11 @@ class SwitchService:
             self.look_again()
         _log.info("snapshot.done", channels=len(channels), buffered=len(buffered))
         await self._members()
+
+    async def _look_later(self) -> None:
+        """What was on its way at the snapshot has come, or never will."""
+        await asyncio.sleep(YOUNG.total_seconds() + 1.0)
+        self.look_again()
 
     async def _snapshot(self, turn: int) -> list[Channel] | None:
         """The first that is whole. None when the link is lost or a later login takes its own:

@@ -83,10 +83,29 @@ _WALK = ("citizen-alone", "citizen-queue", "ring-seat")
 _LOOKED_FOR = (S.QUEUED, S.ALERTING)
 
 
+YOUNG = timedelta(seconds=2)
+"""A leg asked for so shortly before a snapshot may not be a channel yet."""
+
+
+def about_to_come(book: Book, asked: datetime) -> frozenset[str]:
+    """Legs that a snapshot asked for at that time cannot tell of: their call is on its way."""
+    return frozenset(
+        leg.id
+        for call in book.calls.values()
+        for leg in call.legs.values()
+        if leg.live and not leg.channel and leg.initiated_at and leg.initiated_at > asked - YOUNG
+    )
+
+
 def differences(
-    book: Book, channels: Sequence[Channel], translator: Translator, now: datetime
+    book: Book,
+    channels: Sequence[Channel],
+    translator: Translator,
+    now: datetime,
+    coming: frozenset[str] = frozenset(),
 ) -> Iterator[AnySeen]:
-    """Things seen that bring the book to what is true on the switch. Pure but for its inputs."""
+    """Things seen that bring the book to what is true on the switch. Pure but for its inputs.
+    Of the legs in `coming` their absence tells nothing."""
     by_case: dict[str, list[Channel]] = {}
     for channel in channels:
         by_case.setdefault(channel.case, []).append(channel)
@@ -94,7 +113,8 @@ def differences(
         if case not in book.calls:
             yield from _unknown(case, there, now)
     for call in list(book.calls.values()):  # of a call that is over legs may still be believed
-        yield from _gone(call, {channel.unique for channel in there_of(by_case, call)}, now)
+        there_now = {channel.unique for channel in there_of(by_case, call)}
+        yield from _gone(call, there_now | coming, now)
     for case, there in by_case.items():
         if case in book.calls or any(channel.unique == case for channel in there):
             yield from _legs(book, case, there, translator, now)

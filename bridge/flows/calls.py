@@ -247,9 +247,15 @@ class Calls:
         await self._box(case).in_turn(work)
 
     async def _one(self, act: Act, *, asked: bool) -> None:
-        """Do one act. A leg that could not be called is a leg that has ended."""
+        """Do one act. A leg that could not be called is a leg that has ended; one that has ended
+        before it could be called is not called any more."""
         if isinstance(act, DialThird) and self.before_dial is not None:
             await self.before_dial(act)
+        if isinstance(act, DialThird | DialSeat | DialLeader) and self._is_over(act.call, act.leg):
+            self.give_up([act])
+            if asked:
+                raise Refused("outcome-unknown")
+            return
         try:
             await self._switch.carry_out(act)
         except ActRefused as error:
@@ -266,6 +272,11 @@ class Calls:
             _log.error("act.unknown", act=type(act).__name__, call=act.call, reason=str(error))
             if asked and isinstance(act, DialThird):
                 raise Refused("outcome-unknown") from error
+
+    def _is_over(self, ident: str, leg: str) -> bool:
+        call = self.book.calls.get(ident)
+        found = call.legs.get(leg) if call is not None else None
+        return found is not None and not found.live
 
     def _withdrawn(self, act: DialThird) -> None:
         """The seat's key calls somebody already: no second way to the third is tried."""
