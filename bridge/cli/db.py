@@ -14,6 +14,7 @@ from bridge.store import Head
 from bridge.store import backup as copying
 from bridge.store import rebuild as rebuilding
 from bridge.store import verify as proving
+from bridge.tracks.archive import Archive, Wanted, copy_files, wanted
 
 app = typer.Typer(help="存储的校验与备份 / prove and copy the store", no_args_is_help=True)
 
@@ -102,13 +103,22 @@ def rebuild(
 @app.command()
 def backup(
     target: Annotated[Path, typer.Argument(help="新文件 / a new file")],
+    recordings: Annotated[
+        bool,
+        typer.Option(
+            "--recordings/--no-recordings",
+            help="连同录音(<文件>.recordings) / with recordings, beside the file",
+        ),
+    ] = False,
     store: StoreFile = None,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """运行中备份并校验副本 / copy while the daemon writes; the copy is proved."""
     made = copying.backup(_store(store, config), target, None if as_json else progress)
-    _told(made, as_json, "已备份 / backed up")
+    source = settings_of(config).asterisk.recordings if recordings else None
+    beside = _recordings_of(target)
+    _told(made, _files(made.path, source, beside), as_json, "已备份 / backed up")
 
 
 @app.command()
@@ -118,16 +128,50 @@ def restore(
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """在空机器上恢复备份 / bring a backup back onto an empty machine."""
+    """在空机器上恢复备份 / bring a backup back onto an empty machine.
+
+    备份旁有录音时一并恢复 / recordings beside the backup are brought back too.
+    """
     made = copying.restore(copy, _store(store, config))
-    _told(made, as_json, "已恢复 / restored")
+    beside = _recordings_of(copy)
+    source = beside if beside.is_dir() else None
+    target = settings_of(config).asterisk.recordings if source is not None else beside
+    _told(made, _files(made.path, source, target), as_json, "已恢复 / restored")
 
 
-def _told(made: copying.Backup, as_json: bool, words: str) -> None:
+def _recordings_of(copy: Path) -> Path:
+    return copy.with_name(copy.name + ".recordings")
+
+
+def _files(database: Path, source: Path | None, target: Path) -> Archive:
+    """Copy the recordings that the journal of `database` names; without a source all are missing.
+    A copy that is still being written elsewhere has none of the later ones."""
+    named = wanted(copying.closed_recordings(database))
+    if source is None:
+        return Archive(missing=list(named))
+    return copy_files(named, source, target)
+
+
+def _told(made: copying.Backup, files: Archive, as_json: bool, words: str) -> None:
     document = {
         "path": str(made.path),
         "head": str(made.head),
         "size": made.size,
         "sha256": made.sha256,
+        "recordings": {
+            "copied": len(files.copied),
+            "missing": [_named(one) for one in files.missing],
+            "damaged": [_named(one) for one in files.damaged],
+        },
     }
-    emit(as_json, document, f"{words}: {made.path} ({made.size} B)\n{made.head}\n{made.sha256}")
+    lines = [f"{words}: {made.path} ({made.size} B)", str(made.head), made.sha256]
+    lines.append(f"录音 / recordings: {len(files.copied)}")
+    for what, some in (("缺失 / missing", files.missing), ("损坏 / damaged", files.damaged)):
+        lines += [f"{what}: {one.file} ({one.call})" for one in some[:SHOWN_DIFFERENCES]]
+        if len(some) > SHOWN_DIFFERENCES:
+            lines.append(f"… {len(some) - SHOWN_DIFFERENCES} 个未列出 / more: see --json")
+    emit(as_json, document, "\n".join(lines))
+
+
+def _named(one: Wanted) -> dict[str, str]:
+    return {"call": one.call, "file": one.file}

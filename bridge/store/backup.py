@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
+from bridge.domain.journal import Json, parse_body
 from bridge.flows.ports import StoreError
 from bridge.store.connection import CHECKSUM_BYTES, load_checksums, open_reading
 from bridge.store.session import Head
@@ -27,6 +28,8 @@ STEP_PAGES = 256
 
 SYNC_BYTES = 4 * 1024 * 1024
 """Written to the disk this often: one large sync would hold up the daemon's own."""
+
+PAGE = 500
 
 Progress = Callable[[int, int], None]
 """Told (bytes copied, bytes in all)."""
@@ -97,6 +100,20 @@ def restore(copy: Path, database: Path) -> Backup:
     finally:
         part.unlink(missing_ok=True)
     return made
+
+
+def closed_recordings(copy: Path) -> Iterator[Mapping[str, Json]]:
+    """Data of every `recording.closed` fact in a store at rest. Raises StoreError."""
+    with open_reading(copy, None, at_rest=True) as reading:
+        after = 0
+        while True:
+            bindings = {"seq": after, "most": PAGE}
+            page = list(reading.execute(query("closed_recordings"), bindings))
+            for _, text in page:
+                yield parse_body(str(text)).data
+            if len(page) < PAGE:
+                return
+            after = int(str(page[-1][0]))
 
 
 def _copy(source: Path, part: Path, progress: Progress | None) -> None:

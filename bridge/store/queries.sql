@@ -113,6 +113,10 @@ SELECT hash FROM journal WHERE seq = :seq;
 -- entries_after: entries in order, from the one after :seq
 SELECT site, seq, body, prev, hash FROM journal WHERE seq > :seq ORDER BY seq LIMIT :most;
 
+-- closed_recordings: what closed calls have as recordings, in order, from the one after :seq
+SELECT seq, body FROM journal WHERE kind = 'recording.closed' AND seq > :seq
+ ORDER BY seq LIMIT :most;
+
 -- entries_of_case: entries of a case in order, from the one after :seq
 SELECT site, seq, body, prev, hash FROM journal
  WHERE case_no = :case_no AND seq > :seq ORDER BY seq LIMIT :most;
