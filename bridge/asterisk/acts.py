@@ -205,7 +205,8 @@ class Acts:
             self._shared(citizen, "JOINED_BY"),
         )
         rings = joining.isdigit() and int(joining) > now
-        if since == "key" or (before == "key" and rings and not act.fallback):
+        went_ahead = rings and not act.fallback and (before == "key" or bool(keyed))
+        if since == "key" or went_ahead:
             if rings:
                 await self._share(citizen, "JOINING", joining)
             raise ActRefused("third-already-called", "the seat's key came first")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -260,8 +261,8 @@ class Calls:
             await self._switch.carry_out(act)
         except ActRefused as error:
             _log.warning("act.refused", act=type(act).__name__, call=act.call, reason=str(error))
-            if isinstance(act, DialThird) and error.code == "third-already-called":
-                self._withdrawn(act)
+            if isinstance(act, DialThird) and asked:
+                self._withdrawn(act, error.code)
             if isinstance(act, DialThird | DialSeat | DialLeader):
                 self.see(Gone(call=act.call, at=self._clock.now(), leg=act.leg, cause=38))
             if isinstance(act, Hold):
@@ -278,12 +279,15 @@ class Calls:
         found = call.legs.get(leg) if call is not None else None
         return found is not None and not found.live
 
-    def _withdrawn(self, act: DialThird) -> None:
-        """The seat's key calls somebody already: no second way to the third is tried."""
+    def _withdrawn(self, act: DialThird, code: str) -> None:
+        """Whoever asked is told that it was not done: no second way to the third is tried."""
         call = self.book.calls.get(act.call)
-        if call is not None:
-            now = self._clock.now()
-            self.note(Fact("handoff.cancelled", now, call.case, call.id, act.handoff, "daemon"))
+        if call is None:
+            return
+        fact = Fact("call.intends", self._clock.now(), call.case, call.id, data={"intent": None})
+        if code == "third-already-called":
+            fact = replace(fact, kind="handoff.cancelled", subject=act.handoff, data={})
+        self.note(replace(fact, actor="daemon"))
 
     def _not_held(self, act: Hold) -> None:
         call = self.book.calls.get(act.call)

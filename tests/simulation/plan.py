@@ -194,7 +194,9 @@ class Plan:
             citizen.shared["KEYED"] = ""
             return
         citizen.shared["JOINING"] = str(int(switch.now()) + RING_LIMIT + 2)
+        await asyncio.sleep(self.chance.delay(1e-6, 3e-4))
         citizen.shared["JOINED_BY"] = "key"
+        await asyncio.sleep(self.chance.delay(1e-6, 3e-4))
         self._keys += 1
         handoff = f"key-{int(switch.now())}-{self._keys}"
         switch.user_event("SeatKey", chan, Leg=chan.variables["LEG"], Handoff=handoff)
