@@ -5,7 +5,8 @@
     model = "tetra-standard"        # a file of hardware/radio/models, or a path to a site's own
     port = "/dev/radio-1"           # by-id, by-path, our udev name, rfc2217://…, socket://…
 
-An unknown key or model is an error that names its place: nothing is guessed.
+`order_status` of a MAP27 gateway is the agreed number for "an order waits, call in": sent in place
+of a text that the network cannot carry. An unknown key or model is an error that names its place.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def _gateway(path: Path, name: str, entry: object) -> Gateway:
     allowed: tuple[str, ...] = {
         "line-keyed": ("ptt", "squelch", "interlock", *_TIMES),
         "hytera": ("own", "work_orders"),
+        "map27": ("order_status",),
     }.get(driver, ())
     unknown = sorted(set(given) - set(allowed))
     if unknown:
@@ -123,6 +125,9 @@ def _check(gateway: Gateway, where: str) -> None:
                 f"{where}: 打开串口时内核会瞬间抬起控制线 / the kernel pulses a line when it opens "
                 'a local port: wire ptt = "RTS!DTR", or fit an interlock and say interlock = true'
             )
+    status = options.get("order_status", 0)
+    if not isinstance(status, int) or not 0 <= status <= 31:
+        raise GatewayError(f"{where}: order_status 0–31")
     if gateway.driver == "hytera" and not isinstance(options.get("own"), int):
         raise GatewayError(f"{where}: 需要 own（本机电台号） / own, our radio number, is needed")
 

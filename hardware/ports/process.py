@@ -165,13 +165,25 @@ class PortProcess:
             if isinstance(status, int) and isinstance(driver, TetraPei | Map27):
                 driver.send_status(key, address, status, urgent=urgent)
             else:
-                driver.send_text(key, address, str(job.get("text", "")), urgent=urgent)
+                self._text(driver, key, job)
             known = driver.known(key)
             if known is not None and None not in known.references:
                 references = list(known.references)
                 await self._journal.append([{"e": "refs", "key": key, "references": references}])
         except RadioRefused as refused:
             self._progress(key, Delivery(key, Stage.FAILED, refused.why, str(refused)))
+
+    def _text(self, driver: MessageDriver, key: str, job: Body) -> None:
+        """A text; on a network that cannot carry it the agreed number for "an order waits"."""
+        address, urgent = job["address"], bool(job.get("urgent", False))
+        try:
+            driver.send_text(key, address, str(job.get("text", "")), urgent=urgent)
+        except RadioRefused as refused:
+            options = next(g.options for g in self.gateways if g.name == job["gateway"])
+            status = options.get("order_status")
+            if status is None or refused.why is not Why.REFUSED or not isinstance(driver, Map27):
+                raise
+            driver.send_status(key, address, status, urgent=urgent)
 
     def _gateway(self, channel: str, address: str) -> str | None:
         """The way to an address: one that may be used now, else the first."""

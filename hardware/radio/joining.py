@@ -81,10 +81,11 @@ class Repeats:
 
     def seen(self, source: str, data: bytes, now: float) -> bool:
         """True for a repeat; the first one is remembered."""
-        for key, at in list(self._seen.items()):
+        while self._seen:
+            oldest, at = next(iter(self._seen.items()))
             if now - at < self._window_s and len(self._seen) <= MAX_SEEN:
                 break
-            del self._seen[key]
+            del self._seen[oldest]
         if (source, data) in self._seen:
             return True
         self._seen[source, data] = now

@@ -23,9 +23,9 @@ from tests.hardware.pty_kit import until
 
 OFFICER = "2269001"
 MODEL = """words = "quick"
-answer_s = 1.0
+answer_s = 15.0
 probe_s = 0.3
-sent_wait_s = 0.3
+sent_wait_s = 5.0
 init = ["ATZ", "ATE0", "AT+CTSP=1,3,130", "AT+CTSP=1,3,137", "AT+CTSP=1,3,138", "AT+CTSP=1,2,20"]
 """
 

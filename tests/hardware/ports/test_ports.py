@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -18,7 +19,9 @@ from bridge.channels.ports_client import PortsAway, PortsRefused
 from hardware.gateways import GatewayError, read_gateways
 from hardware.ports.journal import Journal, JournalError, State
 from hardware.ports.wire import Decoder, PortsProtocolError, encode
-from hardware.rig.air import Set
+from hardware.rig.air import Air, Set
+from hardware.rig.map27_unit import Map27Unit
+from hardware.rig.pty import PtyEnd
 from tests.hardware.ports.ports_kit import OFFICER, job, owner, process, terminal
 from tests.hardware.pty_kit import until
 
@@ -261,3 +264,25 @@ def test_a_file_of_gateways_that_is_wrong_is_refused_in_words(
     path.write_text(text)
     with pytest.raises(GatewayError, match=words):
         read_gateways(path)
+
+
+async def test_a_network_without_chinese_gets_the_agreed_number_for_a_waiting_order(
+    tmp_path: Path,
+) -> None:
+    air = Air()
+    pty = PtyEnd(lambda data: radio.feed(data), random.Random(7))
+    pty.link(tmp_path / "radio-1")
+    radio = Map27Unit(pty.write, air)
+    (tmp_path / "plain.toml").write_text('words = "plain"\nchinese = "none"\n')
+    (tmp_path / "gateways.toml").write_text(
+        f'[radio-1]\ndriver = "map27"\nmodel = "{tmp_path}/plain.toml"\n'
+        f'port = "{tmp_path}/radio-1"\norder_status = 7\n'
+    )
+    try:
+        async with process(tmp_path), owner(tmp_path / "ports.sock") as o:
+            await o.client.submit(job("k", address="31/2001"))
+            await o.wait_stage("k", "delivered")
+    finally:
+        radio.close()
+        pty.close()
+    assert air.heard[0] == ("31/2001", b"\x07")

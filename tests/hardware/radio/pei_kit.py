@@ -22,7 +22,7 @@ from tests.hardware.pty_kit import until
 
 E = TypeVar("E")
 QUICK = dataclasses.replace(
-    load("tetra-standard", PeiDialect), answer_s=1.0, probe_s=0.3, sent_wait_s=0.5
+    load("tetra-standard", PeiDialect), answer_s=15.0, probe_s=0.3, sent_wait_s=5.0
 )
 
 

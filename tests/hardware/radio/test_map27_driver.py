@@ -36,7 +36,7 @@ from tests.hardware.pty_kit import until
 
 E = TypeVar("E")
 UNIT = "31/2001"
-QUICK = dataclasses.replace(load("map27-standard", Map27Dialect), answer_s=3.0, latency_s=0.3)
+QUICK = dataclasses.replace(load("map27-standard", Map27Dialect), answer_s=30.0, latency_s=0.5)
 LONG = "请速到人民路8号处置纠纷，到场回告。" * 17
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -148,7 +149,7 @@ async def test_a_restart_is_noticed_and_the_services_registered_again(tmp_path: 
 
 
 async def test_a_silent_terminal_is_told_and_comes_back(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with rig(tmp_path, dataclasses.replace(QUICK, answer_s=0.5)) as r:
         await r.wait_usable()
         r.terminal.ways.silent = True
         await r.wait_usable(False)
