@@ -44,7 +44,6 @@ from bridge.desk.desk import Desk
 from bridge.domain.call import Call
 from bridge.domain.journal import Entry, Fact, iso
 from bridge.domain.reconcile import Difference
-from bridge.domain.shared_case import CaseStatus
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.ports import Answer, Transaction
 from bridge.flows.reconcile import EVERY_S, Reconciliation
@@ -265,7 +264,7 @@ class Daemon:
             self.spawn,
             orders=self.orders.parts if self.orders is not None else None,
             peers=self.platforms.peers,
-            doors=[self.platforms.door],
+            doors=[self.platforms.door, *(self.papers.doors if self.papers else ())],
         )
 
     async def _restore(self) -> None:
@@ -297,11 +296,7 @@ class Daemon:
 
     def _held_elsewhere(self, case: str) -> bool:
         """Whether another desk has accepted this case of ours (LY-16)."""
-        shared = self.platforms.peers.book.cases.get(f"{self.settings.site.name}/{case}")
-        return shared is not None and shared.case.status in (
-            CaseStatus.ACCEPTED,
-            CaseStatus.HANDLING,
-        )
+        return self.platforms.taken_by(case) is not None
 
     # What parts tell
 

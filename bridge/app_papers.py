@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 
 from bridge.channels.mail import MailParts, open_mail
+from bridge.desk.papers import papers
 from bridge.documents.service import Documents, FontError, TemplateError
 from bridge.documents.typeface import DEFAULT_FONT
 from bridge.flows.calls import Spawn
@@ -32,9 +33,10 @@ def open_documents(settings: Settings) -> Documents:
 class Papers:
     """Documents, and the mail channel where the site has one."""
 
-    def __init__(self, documents: Documents, mail: MailParts | None) -> None:
+    def __init__(self, documents: Documents, mail: MailParts | None, clock: Clock) -> None:
         self.documents = documents
         self.mail = mail
+        self.doors = [papers(documents.paper, clock.now)]
 
     async def run(self) -> None:
         """Until cancelled: replies are read where the site has a mailbox for them."""
@@ -67,4 +69,4 @@ async def open_papers(
             spawn=spawn,
             environment=environment,
         )
-    return Papers(documents, mail)
+    return Papers(documents, mail, clock)

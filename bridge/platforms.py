@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from bridge.channels.mail import signing_key
 from bridge.channels.platform import PlatformAccess, PlatformClient, platform_door
 from bridge.domain.acts import DialThird
+from bridge.domain.peer import accepted_by_peer
 from bridge.flows.calls import Spawn
 from bridge.flows.outbox import Courier
 from bridge.flows.peer_words import Alias, Peer
@@ -18,7 +19,7 @@ from bridge.flows.peers import KEPT, Peers, channel_of
 from bridge.flows.ports import Clock
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
-from bridge.settings import Settings, SettingsError
+from bridge.settings import Desk, Settings, SettingsError
 from bridge.settings_wires import Platform
 from bridge.store.store import SqliteStore
 
@@ -49,7 +50,7 @@ class Platforms:
             site=settings.site.name,
             centre=settings.site.name,
             peers={
-                ident: peer_of(ident, platform, settings.desks[ident].title)
+                ident: peer_of(ident, platform, settings.desks[ident])
                 for ident, platform in settings.platforms.items()
             },
             recorder=recorder,
@@ -101,6 +102,10 @@ class Platforms:
         if self.peers.peers:
             room.before_dial = before_dial
 
+    def taken_by(self, case: str) -> str | None:
+        """The platform that has taken over our case, or None (LY-16)."""
+        return accepted_by_peer(self.peers.book, case)
+
     async def run(self) -> None:
         """Every worker, until cancelled."""
         try:
@@ -122,7 +127,7 @@ def access_of(ident: str, platform: Platform, environment: Mapping[str, str]) ->
     return PlatformAccess(peer=ident, url=platform.url, keys=keys, ca_file=platform.ca_file)
 
 
-def peer_of(ident: str, platform: Platform, title: str) -> Peer:
+def peer_of(ident: str, platform: Platform, desk: Desk) -> Peer:
     """The peer record (LY-02)."""
     aliases = [Alias(one.number, one.since, one.until) for one in platform.aliases]
-    return Peer(ident, title, platform.url, aliases)
+    return Peer(ident, desk.title, platform.url, aliases, desk.dial)

@@ -75,7 +75,8 @@ class SharedCase:
     """One document. `origin` and `case` name it for ever; the rest may change.
 
     `revision` counts changes; `changed_by` is the desk that made the last one, at `changed_at` by
-    its own clock. A `revision` of None: written by a peer that does not count.
+    its own clock. `call` is the id that the ring carries in `X-Case-Id`. A `revision` of None:
+    written by a peer that does not count.
     """
 
     case: str
@@ -88,6 +89,7 @@ class SharedCase:
     caller: Caller = Caller()
     occurred_at: datetime | None = None
     received_by: str = ""
+    call: str = ""
     handoff: HandoffPart = HandoffPart()
     status: CaseStatus = CaseStatus.REQUESTED
     feedback: Sequence[Feedback] = ()
@@ -115,7 +117,7 @@ def merge(one: SharedCase, other: SharedCase) -> SharedCase:
         high,
         **members,
         caller=_filled(high.caller, low.caller),
-        handoff=_filled(high.handoff, low.handoff),
+        handoff=_same_handoff(high.handoff, low.handoff),
         feedback=_newest({*low.feedback, *high.feedback}),
         attachments=tuple(sorted({*low.attachments, *high.attachments}))[-MAX_ATTACHMENTS:],
     )
@@ -129,6 +131,7 @@ _PLAIN: Final = (
     "words",
     "occurred_at",
     "received_by",
+    "call",
     "ticket",
 )
 
@@ -144,6 +147,13 @@ def _filled(high: Any, low: Any) -> Any:
         one.name: getattr(low, one.name) for one in fields(high) if not getattr(high, one.name)
     }
     return replace(high, **empty)
+
+
+def _same_handoff(high: HandoffPart, low: HandoffPart) -> HandoffPart:
+    """A new handing-over begins anew; nobody has accepted it by having accepted an older one."""
+    same = high.id == low.id or not high.id or not low.id
+    found: HandoffPart = _filled(high, low) if same else high
+    return found
 
 
 def changed(case: SharedCase, *, at: datetime, by: str, **members: Any) -> SharedCase:

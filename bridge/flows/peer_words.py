@@ -27,6 +27,8 @@ class Peer:
     title: str
     url: str
     aliases: Sequence[Alias] = ()
+    dial: str = ""
+    """The voice route: what is dialled for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,14 +127,21 @@ class Peers:
             if known is not None and known.case.handoff.id == handoff:
                 return None  # the second way to the same desk
             if known is not None:
-                status = CaseStatus.REQUESTED
-                return changed(known.case, at=now, by=self._site, handoff=part, status=status)
+                return changed(
+                    known.case,
+                    at=now,
+                    by=self._site,
+                    handoff=part,
+                    call=call.id,
+                    status=CaseStatus.REQUESTED,
+                )
             return SharedCase(
                 case=call.case,
                 origin=self._site,
                 caller=Caller(_number(call.number)),
                 occurred_at=call.offered_at,
                 received_by=self._centre,
+                call=call.id,
                 handoff=part,
                 changed_at=now,
                 changed_by=self._site,
@@ -411,6 +418,8 @@ class Peers:
                 {
                     "peer": peer.id,
                     "title": peer.title,
+                    "url": peer.url,
+                    "dial": peer.dial,
                     "state": "down" if line.away else "up",
                     "words": line.away,
                     "since": iso(line.since) if line.since else None,

@@ -101,6 +101,7 @@ def read(said: Mapping[str, Any], *, peer: str) -> SharedCase:
         caller=_part(said, "caller", _caller) or Caller(),
         occurred_at=_time(said, "occurred_at"),
         received_by=_line(said, "received_by"),
+        call=_line(said, "call"),
         handoff=_part(said, "handoff", _handoff) or HandoffPart(),
         status=CaseStatus(status) if status in list(CaseStatus) else CaseStatus.HANDLING,
         feedback=_list(said, "feedback", _feedback, MAX_FEEDBACK),

@@ -51,6 +51,7 @@ def case_schema() -> dict[str, Any]:
             },
             "occurred_at": _TIME,
             "received_by": _LINE,
+            "call": {**_LINE, "description": "来电振铃中 X-Case-Id 的值 / X-Case-Id of the ring"},
             "handoff": {
                 "type": "object",
                 "properties": {

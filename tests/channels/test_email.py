@@ -40,7 +40,6 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return certificate(tmp_path_factory.mktemp("certs"))
 
 
-@pytest.mark.req("SB-11")
 async def test_an_order_arrives_with_text_page_sheet_and_link(certs: tuple[Path, Path]) -> None:
     office, told, spawned = PostOffice(), Told(), Spawned()
     async with smtp_server(office, ssl_context=server_tls(*certs)) as port:

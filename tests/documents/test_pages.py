@@ -70,7 +70,6 @@ def test_the_symbol_is_read_after_noise_and_compression(documents: Documents) ->
         assert texts == {payload(ORDER, CODE, "L"), payload(ORDER, CODE, "R")}
 
 
-@pytest.mark.req("SB-42")
 def test_a_drill_says_so_everywhere(documents: Documents) -> None:
     paper = documents.make(order_sheet(drill=True))
     assert paper.title.startswith("【演练】")
@@ -86,22 +85,18 @@ def test_a_repeat_and_a_reminder_are_marked(documents: Documents) -> None:
     assert form.marks == ["紧急", "绿色通道", "第2次催办", "可能重复"]
 
 
-@pytest.mark.req("LL-52")
 def test_the_order_sheet_says_what_an_order_must(documents: Documents) -> None:
     text = documents.make(order_sheet(caller_number="13805391234", caller_name="张先生")).text
     for words in ("20260301-000123", "金雀山路", "13805391234", "供水", "水管爆裂", "15 分钟"):
         assert words in text
 
 
-@pytest.mark.req("SB-34")
 def test_what_was_kept_back_leaves_no_row(documents: Documents) -> None:
     paper = documents.make(order_sheet())
     assert "求助人" not in paper.text
     assert "求助人" not in paper.html
 
 
-@pytest.mark.req("LU-22")
-@pytest.mark.req("YJ-56")
 def test_the_other_papers_say_what_they_must(documents: Documents) -> None:
     notice, callback, receipt = (documents.make(sheet) for sheet in other_sheets("甲乙丙"))
     assert "督办通知单" in notice.title

@@ -43,7 +43,6 @@ def moved(page: Image.Image, angle: float, rng: random.Random) -> Image.Image:
     return turned.resize((int(turned.width * scale), int(turned.height * scale)))
 
 
-@pytest.mark.req("SB-13")
 @pytest.mark.parametrize("angle", [-3, 0.7, 3, 180])
 def test_ticks_are_found_on_a_page_askew_and_dirty(sheet: Image.Image, angle: float) -> None:
     rng = random.Random(int(angle * 10))

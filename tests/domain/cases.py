@@ -45,6 +45,7 @@ def cases(case: str = "C-1", origin: str = "linyi") -> st.SearchStrategy[SharedC
         caller=st.builds(Caller, NUMBER, LINE),
         occurred_at=st.none() | MOMENT,
         received_by=LINE,
+        call=LINE,
         handoff=st.builds(HandoffPart, LINE, st.none() | MOMENT, st.none() | MOMENT, LINE),
         status=st.sampled_from(CaseStatus),
         feedback=st.lists(FEEDBACK, max_size=4, unique=True).map(lambda f: tuple(sorted(f))),

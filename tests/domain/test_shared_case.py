@@ -14,6 +14,7 @@ from bridge.domain.shared_case import (
     MAX_FEEDBACK,
     CaseStatus,
     Feedback,
+    HandoffPart,
     SharedCase,
     as_doc,
     changed,
@@ -79,6 +80,15 @@ def test_a_later_change_wins_and_empties_nothing() -> None:
     )
     both = merge(first, later)
     assert (both.place, both.ticket, both.status) == ("桥头", "T-9", CaseStatus.ACCEPTED)
+
+
+def test_a_new_handing_over_is_not_accepted_by_an_old_one() -> None:
+    first = HandoffPart("h-1", NOW, NOW, "李")
+    old = SharedCase("C-1", "a", handoff=first, changed_at=NOW, changed_by="b")
+    again = changed(old, at=NOW, by="a", handoff=HandoffPart("h-2", NOW))
+    assert merge(old, again).handoff == HandoffPart("h-2", NOW)
+    same = changed(old, at=NOW, by="a", handoff=HandoffPart("h-1", NOW))
+    assert merge(old, same).handoff == first
 
 
 def test_a_peer_that_does_not_count_has_the_last_word() -> None:

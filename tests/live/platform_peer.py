@@ -23,10 +23,11 @@ MAX_BODY = 64 * 1024
 
 @dataclass
 class Arrived:
-    """One post as it came, at which second of this machine's clock."""
+    """One post as it came, at which second of the clocks of this machine."""
 
     id: str
     at: float
+    monotonic: float
     document: dict[str, Any]
 
 
@@ -80,7 +81,7 @@ class PlatformPeer:
     async def _take(
         self, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, Any]]:
-        at = time.time()
+        at, monotonic = time.time(), time.monotonic()
         await asyncio.sleep(self.hold)
         ident, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
         if not path.endswith("/cases") or headers.get("webhook-signature") != self._sign(
@@ -98,7 +99,7 @@ class PlatformPeer:
             self.refused.append(self.answer)
             return self.answer, {"code": "not-now"}
         document = json.loads(body)
-        self.arrived.append(Arrived(ident, at, document))
+        self.arrived.append(Arrived(ident, at, monotonic, document))
         self.cases[document["case"]] = document
         self.answers[ident] = (200, {"taken": True, "n": len(self.arrived)})
         return self.answers[ident]

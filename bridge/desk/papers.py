@@ -1,0 +1,142 @@
+"""Papers to look at and to print: an order's sheet, and the other forms with the desk's words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime, Field
+
+from bridge.desk.bodies import Body
+from bridge.desk.orders_rest import OrderId, parts_here
+from bridge.desk.problems import Problem
+from bridge.desk.rest import REFUSALS, Who
+from bridge.desk.rights import GIVES_ORDERS
+from bridge.domain.crossing import sheet_of
+from bridge.domain.delivery import ChannelKind, OrderSheet
+from bridge.domain.errors import Refused
+from bridge.domain.paper import CallbackSheet, NoticeSheet, Paper, PaperError, ReceiptSheet
+
+Form = Annotated[Literal["pdf", "tiff", "html", "text"], Query()]
+Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Words = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")]
+Sheet = OrderSheet | NoticeSheet | CallbackSheet | ReceiptSheet
+MakePaper = Callable[[Any], Awaitable[Paper]]
+
+MEDIA = {"pdf": "application/pdf", "tiff": "image/tiff", "html": "text/html", "text": "text/plain"}
+
+
+class NoticeForm(Body):
+    """A supervision notice (LU-22)."""
+
+    kind: Literal["notice"]
+    number: Line
+    order: Line
+    case: Line
+    unit_name: Line
+    place: Line = ""
+    words: Words = ""
+    category: Line = ""
+    ordered_at: Annotated[AwareDatetime, Field(strict=False)]
+    due_at: Annotated[AwareDatetime, Field(strict=False)]
+    list_number: Annotated[int, Field(ge=1, le=999)] = 1
+    demand: Words = ""
+    drill: bool = False
+
+
+class CallbackForm(Body):
+    """A call-back register form, one per call-back (YJ-56)."""
+
+    kind: Literal["callback"]
+    number: Line
+    case: Line
+    caller_name: Line = ""
+    caller_number: Line = ""
+    place: Line = ""
+    words: Words = ""
+    unit_name: Line = ""
+    result: Words = ""
+    attitude: bool | None = None
+    speed: bool | None = None
+    level: bool | None = None
+    outcome: Literal["answered", "no-answer", "declined", "no-number"] = "answered"
+    said: Words = ""
+    asked_at: Annotated[AwareDatetime, Field(strict=False)]
+    drill: bool = False
+
+
+class ReceiptForm(Body):
+    """A handoff receipt."""
+
+    kind: Literal["receipt"]
+    handoff: Line
+    case: Line
+    from_desk: Line
+    to_desk: Line
+    caller_number: Line = ""
+    place: Line = ""
+    words: Words = ""
+    category: Line = ""
+    requested_at: Annotated[AwareDatetime, Field(strict=False)]
+    accepted_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    accepted_by: Line = ""
+    ticket: Line = ""
+    drill: bool = False
+
+
+Filled = Annotated[NoticeForm | CallbackForm | ReceiptForm, Field(discriminator="kind")]
+
+
+def papers(make: MakePaper, now: Callable[[], datetime]) -> APIRouter:
+    """The routes. `make` makes a paper off the event loop."""
+    router = APIRouter(prefix="/api/v1", responses=REFUSALS)
+
+    @router.get("/orders/{order}/sheet", operation_id="orderSheet", response_class=Response)
+    async def sheet(request: Request, who: Who, order: OrderId, form: Form = "pdf") -> Response:
+        """The sheet as it goes by fax, with the closing code."""
+        if who.role not in GIVES_ORDERS:
+            raise Refused("not-allowed")
+        orders = parts_here(request).orders
+        found = await parts_here(request).order(order)
+        unit = orders.units.get(found.unit)
+        if unit is None:
+            raise Refused("no-such-unit")
+        said = sheet_of(
+            found,
+            unit,
+            ChannelKind.FAX,
+            centre=orders.site.centre,
+            centre_number=orders.site.centre_number,
+        )
+        return await _made(make, said, form)
+
+    @router.post("/papers", operation_id="makePaper", response_class=Response)
+    async def filled(request: Request, who: Who, body: Filled, form: Form = "pdf") -> Response:
+        """A form with these words, to print; nothing is stored."""
+        if who.role not in GIVES_ORDERS:
+            raise Refused("not-allowed")
+        said: dict[str, Any] = body.model_dump(exclude={"kind"})
+        centre = parts_here(request).orders.site.centre
+        made: Sheet
+        if isinstance(body, NoticeForm):
+            made = NoticeSheet(**said, centre=centre, issued_at=now())
+        elif isinstance(body, CallbackForm):
+            made = CallbackSheet(**said, centre=centre, asked_by=who.name)
+        else:
+            made = ReceiptSheet(**said, centre=centre, seat=who.seat or "")
+        return await _made(make, made, form)
+
+    return router
+
+
+async def _made(make: MakePaper, sheet: Sheet, form: str) -> Response:
+    try:
+        paper = await make(sheet)
+    except PaperError as error:
+        raise Problem("bad-request", errors=[{"place": "", "words": str(error)}]) from error
+    data: Any = getattr(paper, form)
+    name = f"{paper.name}.{'txt' if form == 'text' else form}"
+    headers = {"Content-Disposition": f'inline; filename="{name}"'}
+    return Response(data, media_type=MEDIA[form], headers=headers)
