@@ -111,16 +111,32 @@ def merge(one: SharedCase, other: SharedCase) -> SharedCase:
     """
     if one.id != other.id:
         raise ValueError(f"{one.id} and {other.id} are two cases")
-    low, high = sorted((one, other), key=_rank)
+    if _rank(one) == _rank(other):
+        high = low = _joined(one, other)
+    else:
+        low, high = sorted((one, other), key=_rank)
     members = {name: getattr(high, name) or getattr(low, name) for name in _PLAIN}
     return replace(
         high,
         **members,
         caller=_filled(high.caller, low.caller),
         handoff=_same_handoff(high.handoff, low.handoff),
-        feedback=_newest({*low.feedback, *high.feedback}),
-        attachments=tuple(sorted({*low.attachments, *high.attachments}))[-MAX_ATTACHMENTS:],
+        feedback=_newest({*one.feedback, *other.feedback}),
+        attachments=tuple(sorted({*one.attachments, *other.attachments}))[-MAX_ATTACHMENTS:],
     )
+
+
+def _joined(one: SharedCase, other: SharedCase) -> SharedCase:
+    """Two copies of which neither is later: member by member the one that sorts last."""
+    members: dict[str, Any] = {
+        name: max(getattr(one, name), getattr(other, name), key=lambda said: str(said or ""))
+        for name in _PLAIN
+    }
+    names = max(one.caller.name, other.caller.name)
+    caller = Caller(max(one.caller.number, other.caller.number), names)
+    handoff = max(one.handoff, other.handoff, key=lambda part: str(asdict(part)))
+    status = max(one.status, other.status)
+    return replace(one, **members, caller=caller, handoff=handoff, status=status)
 
 
 _PLAIN: Final = (
@@ -136,9 +152,9 @@ _PLAIN: Final = (
 )
 
 
-def _rank(case: SharedCase) -> tuple[int, datetime, str, str]:
-    """Later copies rank higher; copies that rank alike are the same."""
-    return (case.revision or 0, case.changed_at, case.changed_by, digest(case))
+def _rank(case: SharedCase) -> tuple[int, datetime, str]:
+    """Later copies rank higher."""
+    return case.revision or 0, case.changed_at, case.changed_by
 
 
 def _filled(high: Any, low: Any) -> Any:

@@ -70,7 +70,9 @@ def test_a_link_is_text_and_never_a_tag(documents: Documents) -> None:
     assert "&lt;script&gt;" in page.get_content()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.text(max_size=40))
 def test_only_own_words_can_be_number_attempt_or_address(documents: Documents, text: str) -> None:
     sheet = order_sheet()

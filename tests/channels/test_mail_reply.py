@@ -20,6 +20,7 @@ from tests.channels.replies import (
     receipt,
     report,
 )
+from tests.domain.cases import CALM
 
 QUOTES = (
     f"\n\n{quoted(OURS)}",
@@ -150,6 +151,7 @@ def test_acting_characters_are_shown_and_long_words_are_cut() -> None:
     assert len(read_mail(mail("长" * 50_000), [KEY]).words) == MAX_WORDS
 
 
+@CALM
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_and_none_are_a_signature(data: bytes) -> None:
     told = read_mail(b"From: " + UNIT.encode() + b"\r\n" + data, [KEY]).received(NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from bridge.domain.shared_case import (
@@ -14,6 +15,9 @@ from bridge.domain.shared_case import (
     HandoffPart,
     SharedCase,
 )
+
+CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+"""For a machine on which much else runs: no test fails because it was slow."""
 
 LINE = st.text(
     st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]),

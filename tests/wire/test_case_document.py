@@ -21,7 +21,7 @@ from bridge.domain.shared_case import (
 )
 from bridge.wire.case_document import MAX_BYTES, DocumentError, decode, document, encode
 from bridge.wire.case_schema import case_schema
-from tests.domain.cases import cases
+from tests.domain.cases import CALM, cases
 from tests.domain.test_shared_case import NOW
 
 SCHEMA = Draft202012Validator(case_schema(), format_checker=FormatChecker())
@@ -40,6 +40,7 @@ def spoiled(**members: object) -> bytes:
     return json.dumps({**document(CASE), **members}).encode()
 
 
+@CALM
 @given(cases())
 def test_what_is_written_is_as_published_and_read_back(case: SharedCase) -> None:
     data = encode(case)
@@ -124,6 +125,7 @@ def test_what_is_no_document_is_refused(data: bytes) -> None:
         decode(data, peer="12345")
 
 
+@CALM
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

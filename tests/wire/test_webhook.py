@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.wire.webhook import ClockError, SignatureError, headers, verify
+from tests.domain.cases import CALM
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 KEY, NEXT = b"k" * 32, b"n" * 40
@@ -80,6 +81,7 @@ def test_another_body_or_key_is_refused() -> None:
         verify({}, BODY, [KEY], NOW)
 
 
+@CALM
 @given(
     st.dictionaries(
         st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]),
