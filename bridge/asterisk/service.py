@@ -323,6 +323,8 @@ class SwitchService:
         call = self._owner.book.calls.get(case)
         if call is None:
             return not self._owner.known(case)
+        if self._lost_at is not None and row.at >= self._lost_at:
+            return True  # what the call's record says since then was not seen on the switch
         return call.seen_at is None or row.at >= call.seen_at
 
 

@@ -211,6 +211,7 @@ class Calls:
         """It is in the journal and was shown, and its acts were not done: the legs it asked for
         never come, the end it asked for does not either."""
         call = self._doubts.stored(ident).calls[ident]
+        forgotten = ident not in self.book.calls
         self.book.calls[ident] = call
         self.note(Fact("call.storedLate", self._clock.now(), call.case, ident, actor="daemon"))
         for fact in facts:
@@ -218,6 +219,8 @@ class Calls:
             if fact.kind == "call.originated" and leg is not None:
                 self.never_seen(call, leg)
         self.not_ended(ident)
+        if forgotten and is_over(call):
+            self._box(call.case).post(lambda: self.forget(call))
 
     def note(self, fact: Fact) -> None:
         """Record something that is no event of a conversation, in the order of its case or seat."""
