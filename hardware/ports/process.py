@@ -74,6 +74,8 @@ class PortProcess:
         self.say: Say = lambda _: None
         self.gateways = list(gateways)
         self.drivers: dict[str, MessageDriver | LineKeyed] = {}
+        self.turned_away = 0
+        """Received things that found the journal full; the sender had no acknowledgement."""
         self._traces: list[Trace] = []
         self._tasks: asyncio.TaskGroup | None = None
         for gateway in gateways:
@@ -282,7 +284,11 @@ class PortProcess:
     def _keep(
         self, gateway: str, body: Body, token: str | None = None, entries: Sequence[Body] = ()
     ) -> None:
-        """Write a thing down; said, and acknowledged on the air, once it is synced."""
+        """Write a thing down; said, and acknowledged on the air, once it is synced. Where
+        MAX_THINGS wait for their owner, what comes in is turned away and not acknowledged."""
+        if gateway and len(self._journal.state.things) >= MAX_THINGS:
+            self.turned_away += 1
+            return
         driver = self.gateway_driver(gateway)
         channel = next((channel_of(g.driver) for g in self.gateways if g.name == gateway), "")
         body = body | {"at": self._now().isoformat(), "gateway": gateway, "channel": channel}

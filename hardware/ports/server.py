@@ -109,7 +109,8 @@ class PortServer:
             return {"words": words}
         if kind == "list":
             found: list[Any] = process.list()
-            return {"gateways": found, "things": len(process.things())}
+            waiting = len(process.things())
+            return {"gateways": found, "things": waiting, "turned_away": process.turned_away}
         return {"error": f"{kind}: 未知或不允许 / unknown, or not yours to ask"}
 
     def _take_over(self, client: _Client) -> None:

@@ -29,7 +29,7 @@ from hardware.radio.events import (
 )
 from hardware.radio.map27_calls import Done, Ended, Map27Calls, N, Step, Waiting
 from hardware.radio.map27_frame import FrameDecoder
-from hardware.radio.map27_link import Down, LinkRefused, Map27Link, Output, Packet, Put, Up
+from hardware.radio.map27_link import Acked, Down, LinkRefused, Map27Link, Output, Packet, Put, Up
 from hardware.radio.map27_net import Address, Condition, Data, Disconnect, Map27Error, Status
 from hardware.radio.map27_text import messages, text_of
 from hardware.radio.outstanding import Known, Outstanding
@@ -38,6 +38,11 @@ from hardware.serial_link import LinkError, SerialLink
 from hardware.trace import Trace
 
 MAX_QUEUE: Final = 256
+ASK_CONDITION: Final = net.encode(net.Interrogation(3))
+"""The first message on every link. A radio never sends it: what comes back so is our own echo, and
+a line that echoes would make our orders look like the unit's answers."""
+ECHO_AGAIN_S: Final = 10.0
+"""Seconds until a line that echoed is tried again."""
 PATIENCE_S: Final = 20.0
 """Seconds that a message waits for the link or for a call to end."""
 _SETUP_CONNECTED: Final = 0xC4
@@ -89,6 +94,7 @@ class Map27:
         self._heard_again = asyncio.Event()
         self._changed = asyncio.Event()
         self._ready = False
+        self._echoes = False
         self._contact = True
         self._timer: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Task[None]] = set()
@@ -189,6 +195,9 @@ class Map27:
     # the line
 
     def _opened(self) -> None:
+        self._echoes = False
+        if not self._link.up:
+            return
         self._carry_out(self._layer.start(_now()))
 
     def _lost(self, reason: str) -> None:
@@ -210,9 +219,11 @@ class Map27:
                 self._writes.add(task)
                 task.add_done_callback(self._writes.discard)
             elif isinstance(output, Up):
-                self._ready = True
-                self._tell()
-                self._carry_out(self._layer.send(net.encode(net.Interrogation(3)), _now()))
+                self._carry_out(self._layer.send(ASK_CONDITION, _now()))
+            elif isinstance(output, Acked):
+                if output.data == ASK_CONDITION and not self._echoes:
+                    self._ready = True
+                    self._tell()
             elif isinstance(output, Down):
                 self._down(output.reason)
             elif isinstance(output, Packet):
@@ -229,6 +240,12 @@ class Map27:
             await self._link.write(data)
         except LinkError:
             return  # the link tells its loss by itself, the layer sends again
+
+    def _echoed(self) -> None:
+        """Nothing that comes over this line can be believed until it is tried again."""
+        self._echoes = True
+        self._down("线路回送本机数据 / the line returns our own octets: another device, or a loop")
+        asyncio.get_running_loop().call_later(ECHO_AGAIN_S, self._opened)
 
     def _down(self, reason: str) -> None:
         self._ready = False
@@ -251,6 +268,10 @@ class Map27:
     # what the radio says
 
     def _message(self, data: bytes) -> None:
+        if data == ASK_CONDITION:
+            self._echoed()
+        if self._echoes:
+            return
         message = net.decode(data)
         for step in self.calls.message(message):
             self._step(step)

@@ -172,6 +172,19 @@ async def test_a_stranger_and_an_emergency_go_to_a_person(tmp_path: Path) -> Non
         assert (await d.order(ident)).state is O.DISPATCHED
 
 
+@pytest.mark.req("LL-09")
+async def test_the_way_to_a_unit_is_tested_and_a_silent_gateway_named(tmp_path: Path) -> None:
+    async with desk(tmp_path) as d:
+        channel = d.kit.orders.channels[ChannelKind.RADIO]
+        assert await channel.test([OFFICER]) == ""
+        d.radio.radio.set_coverage(False)
+        async with asyncio.timeout(20):
+            while not (words := await channel.test([OFFICER])):
+                await asyncio.sleep(0.02)
+        assert "radio-1" in words
+        assert "no gateway" in await channel.test(["31/2001"])
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -286,3 +286,19 @@ async def test_a_network_without_chinese_gets_the_agreed_number_for_a_waiting_or
         radio.close()
         pty.close()
     assert air.heard[0] == ("31/2001", b"\x07")
+
+
+async def test_an_owner_that_stays_away_bounds_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hardware.ports.process.MAX_THINGS", 3)
+    async with terminal(tmp_path) as t, process(tmp_path) as p:
+        for _ in range(3):
+            t.radio.status_from(OFFICER, 0x8003)
+        await until(lambda: len(p.things()) == 3)
+        t.radio.text_from(OFFICER, "到场")
+        await until(lambda: p.turned_away == 1)
+        refusal = await p.take(job("k"))
+        assert refusal is not None
+        assert refusal.why == "queue-full"
+        assert t.radio.sent == [], "what was not kept is not acknowledged on the air"

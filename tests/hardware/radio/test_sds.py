@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.radio import gsm7, lip, sds
+from hardware.radio import gsm7, lip, sds, sms_pdu
+from hardware.radio.map27_net import Address
+from hardware.radio.map27_text import messages
 from hardware.radio.pei_lines import (
     CallLine,
     LineError,
@@ -346,6 +348,16 @@ def test_texts_of_every_length_come_back_whole_from_their_parts(text: str, bits:
         assert [t.part for t in read if t is not None] == [
             Part(0, len(parts), n) for n in range(1, len(parts) + 1)
         ]
+
+
+def test_texts_of_every_length_up_to_a_thousand_are_divided_without_loss() -> None:
+    text = "警𠮷a" * 334
+    for length in range(1001):
+        wanted = text[:length]
+        for parts in (sds.pieces(wanted, 668), sms_pdu.pieces(wanted)):
+            assert "".join(parts) == wanted
+        whole = messages(wanted, Address(31, 2001), "gb18030", True)
+        assert all(len(message.data) <= 88 for message in whole)
 
 
 @pytest.mark.parametrize("bad", ["\x00", "\r", "\n", "\x1a", "\x1b", "\ud842", "\u202e", "\u2028"])
