@@ -14,6 +14,7 @@ from bridge.cli.check_result import Found, bad, good, judged
 from bridge.flows.ports import StoreError
 from bridge.lab.sounds import read_prompts
 from bridge.settings import Settings, SettingsError
+from bridge.settings_parts import read_secret, secret_path
 from bridge.share import share
 from bridge.store.connection import open_reading, sqlite_version
 from bridge.store.space import LOW_BYTES, LOW_SHARE
@@ -33,6 +34,7 @@ def machine(settings: Settings, environment: Mapping[str, str]) -> Iterator[Foun
     yield _store(settings.store.path)
     yield _sounds(settings.asterisk.sounds)
     yield _secret(settings, environment)
+    yield from _more_secrets(settings, environment)
     yield _tokens(settings)
     if settings.orders is not None:
         yield _papers(settings)
@@ -129,6 +131,28 @@ def _secret(settings: Settings, environment: Mapping[str, str]) -> Found:
     except SettingsError as error:
         return bad("AMI secret", str(error), "见 systemd/README.md / see systemd/README.md")
     return good("AMI secret", str(settings.ami.secret_path(environment)))
+
+
+def _more_secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[Found]:
+    """Passwords and keys of mail and of other platforms, where the site has them."""
+    named: dict[str, str | None] = {}
+    if settings.mail is not None:
+        named["mail.link_key_file"] = settings.mail.link_key_file
+        named["mail.secret_file"] = settings.mail.secret_file
+        if settings.mail.replies is not None:
+            named["mail.replies.secret_file"] = settings.mail.replies.secret_file
+    for ident, platform in settings.platforms.items():
+        named[f"platforms.{ident}.key_file"] = platform.key_file
+        named[f"platforms.{ident}.next_key_file"] = platform.next_key_file
+    for key, name in named.items():
+        if name is None:
+            continue
+        try:
+            read_secret(key, name, environment)
+        except SettingsError as error:
+            yield bad(key, str(error), "见 systemd/README.md / see systemd/README.md")
+        else:
+            yield good(key, str(secret_path(key, name, environment)))
 
 
 def _tokens(settings: Settings) -> Found:

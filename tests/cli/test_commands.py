@@ -22,6 +22,7 @@ from bridge.settings_file import load
 from bridge.share import share
 from bridge.tokens import digest, read_tokens
 from tests.cli.cli_kit import make_config, run
+from tests.settings.test_wires import MAIL
 
 
 def program(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -178,3 +179,21 @@ def test_check_names_what_is_wrong_and_goes_on(tmp_path: Path) -> None:
     assert found["AMI secret"] is False
     assert found["AMI"] is None
     assert "sounds" in done.stderr
+
+
+def test_check_names_every_secret_that_is_missing(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    with config.open("a", encoding="utf-8") as file:
+        file.write(MAIL)
+    credentials = config.parent / "credentials"
+    credentials.mkdir()
+    key = credentials / "mail-link-key"
+    key.write_text("k" * 40)
+    key.chmod(0o600)
+    done = program("check", "--json", "--config", str(config))
+    found = {one["name"]: one["good"] for one in json.loads(done.stdout)["found"]}
+    assert found["mail.link_key_file"] is True
+    assert found["mail.secret_file"] is False
+    assert found["mail.replies.secret_file"] is False
+    assert found["platforms.12345.key_file"] is False
+    assert found["papers"] is True
