@@ -26,13 +26,14 @@ async def room(world: World) -> AsyncIterator[Room]:
 @pytest.mark.parametrize(
     "name",
     [
+        b"\x1b[2J\x07\tAction: Hangup",
         b"Action: Originate%0d%0aChannel: PJSIP/8002&PJSIP/8003",
         b"${SHELL(id)}$[1+1]${CURL(http://127.0.0.1/)}",
         b"x" * 4000,
         "\u5f20\u4e09".encode("gbk"),
         "<script>alert(1)</script>\u202e".encode(),
     ],
-    ids=["ampersand", "expression", "4 kB", "gbk", "markup"],
+    ids=["control", "ampersand", "expression", "4 kB", "gbk", "markup"],
 )
 async def test_a_hostile_name_changes_nothing(room: Room, name: bytes) -> None:
     hotline = await room.people.hotline()

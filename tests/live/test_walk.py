@@ -1,4 +1,4 @@
-"""A citizen left alone is never dropped: whoever leaves or dies, the walk begins."""
+"""A citizen left alone is never dropped, and a seat left alone is brought back to its citizen."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bridge.lab.tones import HOLD, LEADER
+from bridge.asterisk.link_state import AmiSettings
+from bridge.lab.desk_client import leg_of
+from bridge.lab.tones import CITIZEN, HOLD, LEADER
 from bridge.lab.wavear import longest, tones_in
 from bridge.lab.world import World
+from tests.asterisk.watched import running
 from tests.live.people import fetched, talk
-from tests.live.room import Room, room_of
+from tests.live.room import Room, Talk, room_of
 from tests.live.test_record import fact_of
 
 pytestmark = [pytest.mark.live]
@@ -24,6 +27,34 @@ pytestmark = [pytest.mark.live]
 async def room(world: World) -> AsyncIterator[Room]:
     async with room_of(world) as found:
         yield found
+
+
+async def put_alone(room: Room, call: Talk) -> None:
+    """The seat's channel into a bridge with nobody in it, as when seat and 12345 answer in the same
+    ten milliseconds and 12345 gets the citizen."""
+    console = room.world.switch.console
+    await console("module load app_bridgewait.so")
+    await console("dialplan add extension s,1,BridgeWait() into test-alone replace")
+    leg = leg_of(await call.desk.call(call.id), "seat-8001")
+    site = room.world.switch.site
+    ami = AmiSettings(port=site.ports.ami, username="bridge110", secret=site.ami_secret)
+    there = {"Context": "test-alone", "Exten": "s", "Priority": "1"}
+    async with running(ami) as other:
+        await other.wait_up()
+        await other.link.call("Redirect", {"Channel": str(leg["channel"]), **there})
+
+
+async def test_a_seat_left_alone_in_a_bridge_is_brought_back_to_its_citizen(room: Room) -> None:
+    call = await room.talking()
+    console = room.world.switch.console
+    await console("dialplan set global END_ON_HOOK no")  # nobody has put a handset down here
+    try:
+        await put_alone(room, call)
+        await call.at_seat.wait_hears_not({CITIZEN}, 4)
+        await talk(call.citizen, call.at_seat, within=8)
+    finally:
+        await console("dialplan set global END_ON_HOOK yes")
+    assert call.at_seat.end is None, "it was brought, not called again"
 
 
 async def test_an_on_hook_that_ends_nothing_where_the_site_says_so(room: Room) -> None:
