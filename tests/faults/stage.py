@@ -87,6 +87,12 @@ class Talk:
         desk = self.stage.desk(self.seat.user)
         try:
             method, path = await self._address(service, desk, asked)
+        except (LookupError, RuntimeError):
+            del self.asked[key]  # there is nothing that could be asked for
+            raise
+        except OSError:
+            return None
+        try:
             asked.reply = await desk.request(method, path, body or None, key)
         except (OSError, ValueError):
             asked.reply = None
