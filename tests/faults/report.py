@@ -28,7 +28,8 @@ strikes the call whose act it belongs to.
 
 A cell says what became of the citizen, the longest silence in milliseconds (a hold sound's and a
 ringing's own pauses are none), and after how many seconds the desk showed what was true, counted
-from the end of the fault. **Bold** is not as promised. `·` makes no sense; the reasons are below.
+from the end of the fault; of a cell that was run more than once the last. **Bold** is not as
+promised. `·` makes no sense; the reasons are below.
 """
 
 
@@ -116,8 +117,15 @@ def _random(lines: Lines) -> list[str]:
     return rows
 
 
+def latest(lines: Lines) -> Lines:
+    """Each cell as it was seen last."""
+    found = {(line["cell"], line["fault"], line.get("seed")): line for line in lines}
+    return list(found.values())
+
+
 def report(lines: Lines) -> str:
     """The whole page."""
+    lines = latest(lines)
     cells = [line for line in lines if line["cell"] != "random"]
     failed = [line for line in cells if judged(line)]
     fates: dict[str, int] = {}

@@ -107,7 +107,8 @@ def test_parts_make_up_the_whole() -> None:
 
 
 def test_a_report_shows_every_fault_and_marks_what_broke() -> None:
-    text = report([WELL.json(), {**WELL.json(), "state": "held", "citizen": "dropped"}])
+    held = {**WELL.json(), "cell": "held", "state": "held"}
+    text = report([WELL.json(), held, {**held, "citizen": "dropped"}])
     assert all(f"| {fault.name} |" in text for fault in FAULTS)
     assert "| alive 20 0.4 |" in text
     assert "**dropped 20 0.4**" in text
