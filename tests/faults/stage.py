@@ -277,7 +277,7 @@ def _manner(user: str) -> Behaviour:
 
 async def _hung_up(call: Call) -> None:
     with contextlib.suppress(TimeoutError, RuntimeError):
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(4.0):
             await call.hangup()
 
 

@@ -39,7 +39,8 @@ async def talk_with_seats(stage: Stage, count: int) -> list[Talk]:
 
     async def take(seat: str) -> None:
         phone = stage.phones[seat]
-        call = await phone.wait_call(ANSWER_S)
+        while (call := await phone.wait_call(ANSWER_S)).caller not in by_number:
+            await call.hangup()  # of an earlier round, whose BYE was lost
         await call.wait_answered(ANSWER_S)
         by_number[call.caller].seat = phone
 
