@@ -7,7 +7,7 @@ Pages that were sent are taken out of the trace itself, by our own receiver. Tim
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,18 +26,20 @@ from hardware.fax.t30 import (
     Listen,
     Octets,
     Outcome,
-    Quiet,
     Receive,
     Speak,
+    Untrained,
 )
 from hardware.fax.t30_frames import Fcf, decode_identity, parse_dcs, parse_dis, parse_frame
 from hardware.fax.t30_receiver import Receiver, ReceiverSettings
 from hardware.fax.t30_sender import SenderSettings
 from hardware.fax.trace_words import Said, words_of
-from hardware.fax.watch import FrameSeen, Watch
+from hardware.fax.watch import Watch, unwatched
 from hardware.fax.wire import WireGone
 from hardware.trace import Traced
 
+LONGEST_FRAME: Final = 200
+"""Octets of a V.21 frame; what is longer is data of a fast carrier."""
 SHOWN: Final = 40
 """Octets of a difference that are shown."""
 
@@ -133,7 +135,7 @@ class ReplayWire:
         self._time = max(self._time, (event.at - self._start).total_seconds())
 
 
-def replay(events: Sequence[Traced], watch: Watch = lambda _: None) -> Replayed:
+def replay(events: Sequence[Traced], watch: Watch = unwatched) -> Replayed:
     """Play the first call of a trace again. Raises ReplayError."""
     kept = [event for event in events if event.way != "#" and event.data]
     if not kept:
@@ -196,7 +198,7 @@ def _what_was_sent(events: list[Traced]) -> tuple[SenderSettings, list[Page]]:
     """Settings and pages of a call that we made, heard by our own receiver."""
     receiver = Receiver(ReceiverSettings())
     act: Act | None = None
-    now = 0.0
+    now, agreed = 0.0, False
 
     def tell(event: Event) -> None:
         nonlocal act, now
@@ -208,28 +210,30 @@ def _what_was_sent(events: list[Traced]) -> tuple[SenderSettings, list[Page]]:
             act = None
             tell(Done())
 
-    identity, ecm, max_bps, can_ecm = "", True, 14400, True
+    settings, can_ecm = SenderSettings(), True
     tell(Answered())
     for way, data in _streams(events):
-        frame = parse_frame(checked(data) or data) if data[:1] == b"\xff" else None
-        if frame is not None and len(data) < 200:
-            if way == "<" and frame.fcf == Fcf.DIS and (dis := parse_dis(frame.fif)):
-                can_ecm = dis.ecm
-            if way == ">" and frame.fcf == Fcf.TSI:
-                identity = decode_identity(frame.fif)
-            if way == ">" and frame.fcf == Fcf.DCS and (dcs := parse_dcs(frame.fif)):
-                ecm, max_bps = dcs.ecm or not can_ecm, dcs.rate.bps
-            if way == ">":
-                while not isinstance(act, Listen | HangUp):
-                    tell(CarrierEnded())
-                tell(Heard(data))
-        elif way == ">" and isinstance(act, Receive):
-            tell(Octets(data))
-            tell(CarrierEnded())
-            if isinstance(act, Listen) and not receiver.pages and not data.strip(b"\0"):
-                tell(Quiet())
+        frame = parse_frame(checked(data) or data) if len(data) < LONGEST_FRAME else None
+        if frame is None:
+            if way == ">" and isinstance(act, Receive):
+                tell(Octets(data))
+                tell(CarrierEnded())
+            continue
+        if way == "<":
+            dis = parse_dis(frame.fif) if frame.fcf == Fcf.DIS else None
+            can_ecm = dis.ecm if dis is not None else can_ecm
+            continue
+        if frame.fcf == Fcf.TSI:
+            settings = replace(settings, identity=decode_identity(frame.fif))
+        if frame.fcf == Fcf.DCS and (dcs := parse_dcs(frame.fif)) is not None and not agreed:
+            agreed = True
+            ecm = dcs.ecm or not can_ecm
+            settings = replace(settings, ecm=ecm, max_bps=dcs.rate.bps)
+        if isinstance(act, Receive):
+            tell(Untrained())
+        tell(Heard(data))
     pages = [page.page() for page in receiver.pages if page.confirmed]
-    return SenderSettings(identity=identity, ecm=ecm, max_bps=max_bps), pages
+    return settings, pages
 
 
 def _streams(events: list[Traced]) -> list[tuple[str, bytes]]:
@@ -254,8 +258,3 @@ def _streams(events: list[Traced]) -> list[tuple[str, bytes]]:
             data = unshield.rest
         waiting[event.way] = data
     return found
-
-
-def seen_words(item: object) -> str:
-    """A frame for people; empty for anything else."""
-    return f"{'>' if item.sent else '<'} {item.frame.name}" if isinstance(item, FrameSeen) else ""
