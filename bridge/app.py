@@ -39,7 +39,6 @@ from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.service import CelCursor, SwitchService
 from bridge.asterisk.translate import Translator
 from bridge.asterisk.watch import Watch
-from bridge.channels.fax import FaxChannel
 from bridge.desk.desk import Desk
 from bridge.domain.call import Call
 from bridge.domain.journal import Entry, Fact, iso
@@ -152,8 +151,6 @@ class Daemon:
                 running.append(group.create_task(self.orders.run(), name="orders"))
             if self.papers is not None:
                 running.append(group.create_task(self.papers.run(), name="papers"))
-            if self.fax is not None:
-                running.append(group.create_task(self.fax.run(), name="fax"))
             running.append(group.create_task(self._close_those_over(), name="recordings left"))
             gc.collect()
             gc.freeze()
@@ -244,16 +241,21 @@ class Daemon:
             self._held_elsewhere,
         )
         self.papers: Papers | None = None
-        self.fax: FaxChannel | None = None
         if self.orders is not None:
             self.papers = await open_papers(settings, self.orders.post, self.clock, self.spawn)
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)
             if settings.fax is not None:
-                paper, post = self.papers.documents.paper, self.orders.post
-                own = settings.fax
-                self.fax = await open_fax(own, paper, post, self.view, self.clock, self.spawn)
-                self.orders.use(self.fax)
+                self.orders.use(
+                    await open_fax(
+                        settings.fax,
+                        self.orders.ports,
+                        self.orders.gateways,
+                        self.papers.documents.paper,
+                        self.orders.post,
+                        self.clock,
+                    )
+                )
         self.desk = Desk(
             settings,
             self.room,

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.report_calls import ReportCalls
@@ -77,6 +78,7 @@ class OrderService:
         self.calls = calls
         self._desk = desk
         self.ports: PortsClient | None = None
+        self.gateways: GatewayPost | None = None
 
     def use(self, channel: Channel) -> None:
         """From now on there is this wire."""
@@ -166,16 +168,26 @@ async def open_orders(
     service.use(terminal)
     service.use(phone)
     if settings.ports is not None:
-        _use_ports(service, settings.ports, post, clock)
+        _use_ports(service, settings.ports, post, clock, view)
     return service
 
 
-def _use_ports(service: OrderService, own: PortsSettings, post: Post, clock: Clock) -> None:
+def _passing(view: View, body: Mapping[str, Any]) -> None:
+    """A gateway's health: the desk sees which radio or modem is lost."""
+    if body.get("type") == "health":
+        words = "" if body.get("usable") else str(body.get("words", "")) or "away"
+        view.alarm(f"gateway.{body.get('gateway', '')}", words)
+
+
+def _use_ports(
+    service: OrderService, own: PortsSettings, post: Post, clock: Clock, view: View
+) -> None:
     """Radio and SMS, by the process that owns their gateways."""
     tetra = {int(number, 16): Says(says) for number, says in own.tetra_status.items()}
     map27 = {int(number): Says(says) for number, says in own.map27_status.items()}
     gateways = GatewayPost(post, tetra=tetra or TETRA_STATUS, map27=map27 or MAP27_STATUS)
-    service.ports = PortsClient(own.socket, gateways.take)
+    service.gateways = gateways
+    service.ports = PortsClient(own.socket, gateways.take, lambda body: _passing(view, body))
     for kind in (ChannelKind.RADIO, ChannelKind.SMS):
         service.use(GatewayChannel(kind, service.ports, post, clock))
 

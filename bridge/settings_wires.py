@@ -17,9 +17,6 @@ Address = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?$"),
 ]
-Device = Annotated[
-    str, Field(max_length=255, pattern=r"^(?:/|rfc2217://|socket://)[^\x00-\x1f\x7f]+$")
-]
 Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:_-]+(?:/[A-Za-z0-9._~/-]*)?$")]
 
 
@@ -67,18 +64,10 @@ class PortsSettings(Part):
 
 
 class Fax(Part):
-    """The site's own fax modems."""
+    """Orders by fax; the modems are gateways of the port process."""
 
-    ports: tuple[Device, ...] = Field(min_length=1, max_length=32, strict=False)
-    """Names that stay: /dev/serial/by-id/…, by-path, or a udev name."""
-    identity: str = Field(pattern=r"^[0-9+ ]{1,20}$")
-    """What the lines call themselves (TSI, CSI)."""
     inbox: Path = Field(strict=False)
-    """Where received documents are kept."""
-    answers: bool = True
-    """Whether the lines take calls."""
-    rate: int = Field(default=115200, ge=19200, le=921600)
-    rtscts: bool = True
+    """Where received pages are kept."""
 
 
 class Alias(Part):

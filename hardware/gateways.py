@@ -1,9 +1,16 @@
 """Which gateways a site has: one TOML file, read the same by the port process and the commands.
 
     [radio-1]
-    driver = "tetra-pei"            # tetra-pei, map27, sms, line-keyed, hytera
+    driver = "tetra-pei"            # tetra-pei, map27, sms, line-keyed, hytera, fax
     model = "tetra-standard"        # a file of hardware/radio/models, or a path to a site's own
     port = "/dev/radio-1"           # by-id, by-path, our udev name, rfc2217://…, socket://…
+
+    [fax]
+    driver = "fax"
+    port = "/dev/fax-1"             # the first line
+    more = ["/dev/fax-2"]           # further lines of the same desk
+    identity = "+86571110"          # what the lines call themselves
+    answers = true                  # whether they take calls
 
 `order_status` of a MAP27 gateway is the agreed number for "an order waits, call in": sent in place
 of a text that the network cannot carry. An unknown key or model is an error that names its place.
@@ -20,6 +27,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
+from hardware.fax.gateway import FaxGateway
+from hardware.fax.t30_frames import encode_identity
 from hardware.port import Port, PortSettings, open_port
 from hardware.radio.dialect import DialectError, Map27Dialect, PeiDialect, load
 from hardware.radio.events import Emit, Health
@@ -33,7 +42,7 @@ from hardware.radio.tetra_pei import TetraPei
 from hardware.trace import Trace
 
 T = TypeVar("T")
-DRIVERS: Final = ("tetra-pei", "map27", "sms", "line-keyed", "hytera")
+DRIVERS: Final = ("tetra-pei", "map27", "sms", "line-keyed", "hytera", "fax")
 _MODELS: Final = {"tetra-pei": "tetra-standard", "map27": "map27-standard"}
 _PORT_KEYS: Final = ("rate", "bits", "parity", "stop", "rtscts", "xonxoff", "rts", "dtr", "backend")
 _TIMES: Final = tuple(field.name for field in dataclasses.fields(KeyingTimes))
@@ -97,12 +106,16 @@ def _gateway(path: Path, name: str, entry: object) -> Gateway:
         "line-keyed": ("ptt", "squelch", "interlock", *_TIMES),
         "hytera": ("own", "work_orders"),
         "map27": ("order_status",),
+        "fax": ("identity", "more", "answers"),
     }.get(driver, ())
     unknown = sorted(set(given) - set(allowed))
     if unknown:
         raise GatewayError(f"{where}: 未知键 / unknown key {unknown[0]!r}")
     if driver in _MODELS and "rate" not in line:
         line["rate"] = dialect_of(driver, model, where).rate
+    if driver == "fax":
+        line.setdefault("rate", 115200)
+        line.setdefault("rtscts", True)
     try:
         settings = PortSettings(name=port, **line)
     except TypeError as error:
@@ -128,8 +141,22 @@ def _check(gateway: Gateway, where: str) -> None:
     status = options.get("order_status", 0)
     if not isinstance(status, int) or not 0 <= status <= 31:
         raise GatewayError(f"{where}: order_status 0–31")
+    if gateway.driver == "fax":
+        _check_fax(options, where)
     if gateway.driver == "hytera" and not isinstance(options.get("own"), int):
         raise GatewayError(f"{where}: 需要 own（本机电台号） / own, our radio number, is needed")
+
+
+def _check_fax(options: Mapping[str, Any], where: str) -> None:
+    more = options.get("more", [])
+    if not isinstance(more, list) or not all(isinstance(name, str) for name in more):
+        raise GatewayError(f"{where}: more 是其他线路的设备名 / names of further lines' devices")
+    if not isinstance(options.get("answers", True), bool):
+        raise GatewayError(f"{where}: answers = true | false")
+    try:
+        encode_identity(str(options.get("identity", "")))
+    except ValueError as wrong:
+        raise GatewayError(f"{where}: identity: {wrong}") from wrong
 
 
 def dialect_of(driver: str, model: str, where: str = "") -> PeiDialect | Map27Dialect:
@@ -162,6 +189,15 @@ def build(
         )
     if gateway.driver == "sms":
         return SmsModem(gateway.port, emit=emit, rng=rng, trace=trace, opener=opener)
+    if gateway.driver == "fax":
+        names = (gateway.port.name, *gateway.options.get("more", ()))
+        return FaxGateway(
+            [dataclasses.replace(gateway.port, name=name) for name in names],
+            str(gateway.options.get("identity", "")),
+            answers=bool(gateway.options.get("answers", True)),
+            emit=emit,
+            rng=rng,
+        )
     if gateway.driver == "line-keyed":
         options = dict(gateway.options)
         options.pop("interlock", None)
@@ -177,9 +213,9 @@ def build(
 
 
 def carries(driver: str, channel: str, address: str) -> bool:
-    """Whether a gateway of this driver is the way to `address` on a channel (radio, sms)."""
-    if channel == "sms":
-        return driver == "sms"
+    """Whether a gateway of this driver is the way to `address` on a channel (radio, sms, fax)."""
+    if channel in ("sms", "fax"):
+        return driver == channel
     if channel != "radio":
         return False
     if "/" in address:

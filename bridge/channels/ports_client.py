@@ -143,7 +143,11 @@ class PortsClient:
             seq = int(thing["seq"])
             mark = (seq, str(thing["body"].get("at")))
             if mark not in self._seen:
-                await self._on_thing(thing["body"], seq)
+                try:
+                    await self._on_thing(thing["body"], seq)
+                except OSError as error:  # a file that cannot be kept: said again later
+                    _log.error("ports.not_stored", seq=seq, reason=str(error))
+                    continue
                 self._seen[mark] = None
                 while len(self._seen) > MAX_THINGS:
                     self._seen.popitem(last=False)

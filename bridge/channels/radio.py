@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -66,7 +66,7 @@ class GatewayChannel:
             "key": job.attempt,
             "channel": self.kind.value,
             "address": address,
-            "text": order_text(job.sheet),
+            "text": await self._text(job),
             "urgent": job.urgent or job.sheet.green,
         }
         try:
@@ -79,6 +79,10 @@ class GatewayChannel:
                 await self._told(job.attempt, A.UNKNOWN, None, str(away))
             else:
                 await self._told(job.attempt, A.FAILED, Cause.DEVICE_GONE, str(away))
+
+    async def _text(self, job: Job) -> str:
+        """What the gateway carries."""
+        return order_text(job.sheet)
 
     async def withdraw(self, attempt: str) -> None:
         """Stop what has not gone out; what is on the air ends with its true outcome."""
@@ -115,6 +119,14 @@ class GatewayChannel:
         )
 
 
+class FaxPages(Protocol):
+    """Who keeps and reads pages that came by fax."""
+
+    async def take(self, body: Mapping[str, Any], seq: int) -> None:
+        """Durable when it returns."""
+        ...
+
+
 class GatewayPost:
     """Takes what the port process tells. Pass `take` to the PortsClient."""
 
@@ -128,6 +140,8 @@ class GatewayPost:
         self._tell = tell
         self._tetra = tetra
         self._map27 = map27
+        self.fax: FaxPages | None = None
+        """Takes pages that came by fax; set where the site keeps them."""
 
     async def take(self, body: Mapping[str, Any], seq: int) -> None:
         """Durable when it returns: only then is the thing acknowledged."""
@@ -136,6 +150,8 @@ class GatewayPost:
             await self._tell.progress(progress_of(body))
         elif kind in ("text", "status"):
             await self._tell.received(self.received_of(body, seq))
+        elif kind == "fax" and self.fax is not None:
+            await self.fax.take(body, seq)
         elif kind == "emergency":
             await self._tell.received(_emergency(body, seq))
         else:

@@ -8,6 +8,7 @@ it, with the mark. What a driver tells is written down, then said until the owne
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import random
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from hardware.radio.events import (
     CallChange,
     Delivery,
     EmergencyIn,
+    FaxPageIn,
     Health,
     LocationIn,
     RadioEvent,
@@ -260,6 +262,8 @@ class PortProcess:
             if not event.network:
                 body = {"kind": "status", "source": event.source, "value": event.value}
                 self._keep(gateway, body)
+        elif isinstance(event, FaxPageIn):
+            self._keep(gateway, _fax_page(event))
         elif isinstance(event, EmergencyIn):
             self._keep(gateway, {"kind": "emergency", "source": event.source, "how": event.how})
         elif isinstance(event, Health):
@@ -312,7 +316,19 @@ class PortProcess:
 
 def channel_of(driver: str) -> str:
     """The wire of an order that a driver's received things belong to."""
-    return "sms" if driver == "sms" else "radio"
+    return driver if driver in ("sms", "fax") else "radio"
+
+
+def _fax_page(event: FaxPageIn) -> Body:
+    return {
+        "kind": "fax",
+        "source": event.source,
+        "document": event.document,
+        "page": event.page,
+        "of": event.of,
+        "whole": event.whole,
+        "tiff": base64.b64encode(event.tiff).decode(),
+    }
 
 
 def _thing(seq: int, body: Body) -> Body:

@@ -38,6 +38,11 @@ class Why(StrEnum):
     DEVICE_GONE = "device-gone"
     CONGESTION = "congestion"
     NO_ANSWER = "no-answer"
+    REJECTED = "rejected"
+    VOICE_ANSWERED = "voice-answered"
+    TRAINING_FAILED = "training-failed"
+    CUT = "cut"
+    NOT_CONFIRMED = "not-confirmed"
     WITHDRAWN = "withdrawn"
     ERROR = "error"
 
@@ -103,6 +108,19 @@ class RawIn:
 
 
 @dataclass(frozen=True, slots=True)
+class FaxPageIn:
+    """A page came by fax. `document` names what came in one call; `whole` is false where the call
+    was cut or the page could not be kept, `tiff` empty then."""
+
+    source: str
+    document: str
+    page: int
+    of: int
+    whole: bool
+    tiff: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class CallChange:
     """A voice call changed: `state` is calling, ringing, connected, talking (we), listening,
     waiting, idle or ended; `peer` talks or called, `cause` says why it ended or was denied."""
@@ -124,7 +142,17 @@ class Health:
     dbm: int | None = None
 
 
-RadioEvent = Delivery | TextIn | StatusIn | LocationIn | EmergencyIn | RawIn | CallChange | Health
+RadioEvent = (
+    Delivery
+    | TextIn
+    | StatusIn
+    | LocationIn
+    | EmergencyIn
+    | RawIn
+    | FaxPageIn
+    | CallChange
+    | Health
+)
 
 
 class Emit(Protocol):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,16 @@ import pytest
 from PIL import Image
 
 from bridge.app_fax import open_fax, read_returned
-from bridge.channels.fax import FaxChannel, FaxInbox, FaxSite, same_number
+from bridge.channels.fax import FaxChannel, FaxInbox, page_name
+from bridge.channels.ports_client import PortsClient
+from bridge.channels.radio import GatewayPost
 from bridge.documents.form import Tick
 from bridge.documents.service import Documents
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Says
-from bridge.flows.view import View
+from bridge.settings import SettingsError
 from bridge.settings_wires import Fax
-from hardware.fax.line import FaxLine, LineState
+from hardware.fax.gateway import FaxGateway, same_number
+from hardware.fax.line import FaxLine
 from hardware.fax.model import Model
 from hardware.fax.page import Page, page_of_image, page_of_lines, read_tiff
 from hardware.fax.pool import FaxJob, FaxRefused, Habit, Plan
@@ -29,42 +34,53 @@ from hardware.fax.t4 import T4Decoder
 from hardware.fax.t30 import Cause as Why
 from hardware.fax.t30 import Outcome, Result
 from hardware.fax.t30_frames import Coding
-from hardware.fax.t30_receiver import ReceiverSettings
+from hardware.gateways import read_gateways
 from hardware.port import PortSettings
+from hardware.ports.journal import Journal
+from hardware.ports.process import PortProcess
+from hardware.ports.server import PortServer
 from hardware.rig.class2_line import Class2Line
 from hardware.rig.class2_modem import Class2Modem, Far, FarMachine, Quirks
 from tests.channels.mail_kit import FixedClock, Told
-from tests.documents.papers import CODE, ORDER, ZONE, noisy, order_sheet, pages_of, ticked
+from tests.documents.papers import CODE, ORDER, noisy, order_sheet, pages_of, ticked
 from tests.hardware.fax.pages import plain_page
 
 NUMBER = "05398110119"
 PATIENCE = 30.0
-QUICK = Model(name="rig", ahead_s=1000.0)
-"""Takes a page as fast as it comes."""
 pytestmark = pytest.mark.timeout(120)
+
+
+class QuickLine(FaxLine):
+    """A line whose modem takes a page as fast as it comes."""
+
+    def __init__(self, port: PortSettings, **more: Any) -> None:
+        super().__init__(port, model=Model(name="rig", ahead_s=1000.0), locks=LOCKS, **more)
+
+
+LOCKS = Path("/nowhere")
 
 
 @dataclass
 class FaxDesk:
-    """A channel on emulated modems, and somebody who is told."""
+    """The daemon's wire, the port process behind its socket, emulated modems behind that."""
 
     channel: FaxChannel
+    process: PortProcess
+    gateway: FaxGateway
     rigs: list[Class2Line]
-    lines: list[FaxLine]
     told: Told
     inbox: Path
-    tasks: list[asyncio.Task[object]] = field(default_factory=list)
 
     @property
     def far(self) -> FarMachine:
         return self.rigs[0].modem.far
 
-    async def send(self, attempt: str = "1", **more: Any) -> None:
+    async def send(self, attempt: str = "1", address: str = NUMBER, **more: Any) -> None:
         job = Job(
             attempt=attempt,
             channel=ChannelKind.FAX,
             sheet=order_sheet(),
-            addresses=(NUMBER,),
+            addresses=(address,),
             **more,
         )
         await self.channel.send(job)
@@ -81,41 +97,55 @@ class FaxDesk:
             attempt, lambda: any(p.attempt == attempt and p.state in over for p in self.told.said)
         )
 
+    def board(self) -> list[str]:
+        return [line["state"] for line in self.gateway.pool.board()]
+
 
 @contextlib.asynccontextmanager
 async def fax_desk(
     documents: Documents, place: Path, *fars: FarMachine, quirks: Quirks | None = None
 ) -> AsyncIterator[FaxDesk]:
     told = Told()
-    tasks: list[asyncio.Task[object]] = []
-
-    def spawn(work: Coroutine[Any, Any, object], _name: str) -> None:
-        tasks.append(asyncio.ensure_future(work))
-
-    site = FaxSite(identity="+86539110", inbox=place / "inbox")
-    site.inbox.mkdir()
-    inbox = FaxInbox(site, read_returned, told, FixedClock(), spawn)
-    rigs, lines = [], []
-    for number, far in enumerate(fars):
-        device = place / f"modem-{number}"
-        rigs.append(Class2Line(Class2Modem(far, quirks, pace=0.05), device))
-        port = PortSettings(name=str(device), rate=115200)
-        answers = ReceiverSettings(identity="+86539110")
-        lines.append(FaxLine(port, model=QUICK, answers=answers, on_received=inbox.take))
-    channel = FaxChannel(lines, site, documents.paper, told, FixedClock(), spawn)
-    running = asyncio.create_task(channel.run())
-    desk = FaxDesk(channel, rigs, lines, told, site.inbox, tasks)
-    try:
-        for line in lines:
-            await desk.until("ready", lambda line=line: line.state[0] is LineState.READY)  # type: ignore[misc]
-        yield desk
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        for rig in rigs:
-            rig.close()
-        await asyncio.gather(*tasks)
+    devices = [place / f"modem-{number}" for number in range(len(fars))]
+    rigs = [
+        Class2Line(Class2Modem(far, quirks, pace=0.05), device)
+        for far, device in zip(fars, devices, strict=True)
+    ]
+    (place / "gateways.toml").write_text(
+        f'[fax]\ndriver = "fax"\nport = "{devices[0]}"\nidentity = "+86539110"\n'
+        f"more = {[str(device) for device in devices[1:]]}\nrtscts = false\n"
+    )
+    gateways = read_gateways(place / "gateways.toml")
+    journal = Journal(place / "ports.journal")
+    process = PortProcess(gateways, journal, rng=random.Random(3), now=lambda: datetime.now(UTC))
+    gateway = process.drivers["fax"] = FaxGateway(
+        [PortSettings(name=str(device), rate=115200) for device in devices],
+        "+86539110",
+        answers=True,
+        emit=functools.partial(process._event, "fax"),
+        rng=random.Random(3),
+        make_line=QuickLine,
+    )
+    await process.open()
+    server = PortServer(process, place / "ports.sock")
+    post = GatewayPost(told)
+    client = PortsClient(place / "ports.sock", post.take)
+    settings = Fax(inbox=place / "inbox")
+    channel = await open_fax(settings, client, post, documents.paper, told, FixedClock())
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(process.run(stop))
+        tasks.create_task(server.run(stop))
+        owner = tasks.create_task(client.run())
+        desk = FaxDesk(channel, process, gateway, rigs, told, place / "inbox")
+        try:
+            await desk.until("ready", lambda: set(desk.board()) == {"ready"} and client.up)
+            yield desk
+        finally:
+            owner.cancel()
+            stop.set()
+    for rig in rigs:
+        rig.close()
 
 
 def printed(octets: bytes) -> Page:
@@ -135,8 +165,8 @@ async def test_an_order_is_delivered_and_its_sheet_is_what_comes_out(
         await desk.send()  # the same attempt: nothing more
         await desk.ended()
         assert desk.told.states() == [A.SENDING, A.DELIVERED]
-        last = desk.told.said[-1]
-        assert (last.data["pages"], last.data["far_id_matches"]) == (1, True)
+        assert "1/1" in desk.told.said[-1].detail
+        assert "is not" not in desk.told.said[-1].detail
         (sheet,) = pages_of((await documents.paper(order_sheet())).tiff)
         (octets,) = far.received
         assert printed(octets) == page_of_image(sheet)
@@ -168,7 +198,7 @@ async def test_a_page_that_was_not_confirmed_is_unknown_and_said_so(
         assert last.state is A.UNKNOWN
         assert "may hold unconfirmed pages" in last.detail
         assert "is not" in last.detail  # another station than the number's
-        assert await desk.channel.look("1") is None
+        assert await desk.channel.look("1") is None  # nothing more is known
 
 
 async def test_a_modem_lost_in_a_page_ends_the_attempt_and_another_line_goes_on(
@@ -188,7 +218,7 @@ async def test_a_modem_lost_in_a_page_ends_the_attempt_and_another_line_goes_on(
         assert len(fars[1].received) == 1
         assert await desk.channel.test((NUMBER,)) == ""
         desk.rigs[0].plug()
-        await desk.until("back", lambda: desk.lines[0].state[0] is LineState.READY)
+        await desk.until("back", lambda: desk.board() == ["ready", "ready"])
 
 
 async def test_without_any_modem_the_order_goes_another_way_at_once(
@@ -196,7 +226,7 @@ async def test_without_any_modem_the_order_goes_another_way_at_once(
 ) -> None:
     async with fax_desk(documents, tmp_path, FarMachine()) as desk:
         desk.rigs[0].pull()
-        await desk.until("away", lambda: desk.lines[0].state[0] is LineState.AWAY)
+        await desk.until("away", lambda: not desk.gateway.health.usable)
         await desk.send()
         await desk.ended()
         assert (desk.told.said[-1].state, desk.told.said[-1].cause) == (
@@ -211,7 +241,7 @@ async def test_what_waits_can_be_withdrawn_and_what_is_on_the_line_is_finished(
     far = FarMachine()
     async with fax_desk(documents, tmp_path, far) as desk:
         await desk.send("1")
-        await desk.until("on the line", lambda: desk.channel.pool.sending("1"))
+        await desk.until("on the line", lambda: desk.gateway.pool.sending("1"))
         await desk.send("2")
         await desk.channel.withdraw("2")
         await desk.channel.withdraw("1")
@@ -224,14 +254,28 @@ async def test_what_waits_can_be_withdrawn_and_what_is_on_the_line_is_finished(
 
 async def test_a_bad_number_is_not_dialled(documents: Documents, tmp_path: Path) -> None:
     async with fax_desk(documents, tmp_path, FarMachine()) as desk:
-        job = Job(
-            attempt="1", channel=ChannelKind.FAX, sheet=order_sheet(), addresses=("8;ATH",)
-        )  # fmt: skip
-        await desk.channel.send(job)
+        await desk.send(address="8;ATH")
         await desk.ended()
         assert desk.told.said[-1].cause is Cause.BAD_ADDRESS
         assert desk.rigs[0].modem.number == ""
-        assert "8;ATH" in await desk.channel.test(("8;ATH",))
+
+
+async def test_a_fax_on_the_line_outlives_the_daemon(documents: Documents, tmp_path: Path) -> None:
+    """What became of it while nobody owned the port process is told to the next owner."""
+    far = FarMachine()
+    async with fax_desk(documents, tmp_path, far) as desk:
+        await desk.send()
+        await desk.until("on the line", lambda: desk.gateway.pool.sending("1"))
+        later = Told()
+        post = GatewayPost(later)
+        client = PortsClient(tmp_path / "ports.sock", post.take)
+        running = asyncio.create_task(client.run())  # a new life takes over
+        try:
+            await desk.until("told", lambda: A.DELIVERED in later.states())
+            assert len(far.received) == 1
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
 
 
 def faxed_back(sheet: Image.Image, *ticks: Tick) -> bytes:
@@ -259,6 +303,7 @@ async def test_a_returned_sheet_says_what_its_ticked_box_says(
         assert got.source == "05398110119"
         (name,) = got.attachments
         assert len(read_tiff(desk.inbox / name)) == 1
+        await desk.until("let go", lambda: desk.process.things() == [])
 
 
 async def test_a_page_without_our_symbol_goes_to_a_person(
@@ -274,44 +319,44 @@ async def test_a_page_without_our_symbol_goes_to_a_person(
         assert len(got.attachments) == 1
 
 
-async def test_the_desk_sees_each_modem(documents: Documents, tmp_path: Path) -> None:
-    view = View("test", FixedClock().now, ZONE)
-    device = tmp_path / "modem-0"
-    rig = Class2Line(Class2Modem(FarMachine(), pace=0.05), device)
-    site = Fax(
-        ports=(str(device), str(tmp_path / "modem-1")), identity="110", inbox=tmp_path / "in"
-    )
-    tasks: list[asyncio.Task[object]] = []
+async def test_a_page_that_cannot_be_kept_is_not_let_go(
+    documents: Documents, tmp_path: Path
+) -> None:
+    far = FarMachine(documents=[plain_page(1, 300).coded(Coding.MH)])
+    async with fax_desk(documents, tmp_path, far) as desk:
+        desk.inbox.rmdir()
+        desk.rigs[0].ring()
+        await desk.until("came", lambda: len(desk.process.things()) == 1)
+        await asyncio.sleep(0.3)
+        assert desk.told.got == []
+        desk.inbox.mkdir()
+        later = Told()
+        post = GatewayPost(later)
+        post.fax = FaxInbox(desk.inbox, read_returned, later)
+        client = PortsClient(tmp_path / "ports.sock", post.take)
+        running = asyncio.create_task(client.run())
+        try:
+            await desk.until("said again", lambda: bool(later.got))
+            assert (desk.inbox / later.got[0].attachments[0]).exists()
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
 
-    def spawn(work: Coroutine[Any, Any, object], _name: str) -> None:
-        tasks.append(asyncio.ensure_future(work))
 
-    channel = await open_fax(site, documents.paper, Told(), view, FixedClock(), spawn)
-    running = asyncio.create_task(channel.run())
+def test_a_page_has_a_name_of_ours_whatever_it_is_called() -> None:
+    at = datetime(2026, 3, 1, 8, tzinfo=UTC)
+    assert page_name({"document": "ab12", "page": 2}, at, 7) == "fax-20260301T080000-ab12-002.tif"
+    hostile = page_name({"document": "../../etc/x", "page": -1}, at, 255)
+    assert hostile == "fax-20260301T080000-ff-000.tif"
 
-    async def until(what: str, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not true():
-            assert time.monotonic() < deadline, (what, view.links, view.alarms)
-            await asyncio.sleep(0.02)
 
-    try:
-        await until("one of two", lambda: view.links.get("fax", {}).get("state") == "degraded")
-        await until("alarm", lambda: "fax.modem-1" in view.alarms)
-        assert "fax.modem-0" not in view.alarms
-        rig.pull()
-        await until("none", lambda: view.links["fax"]["state"] == "down")
-        assert "fax.modem-0" in view.alarms
-        assert "modem-0" in await channel.test(("110",))
-        rig.plug()
-        await until("back", lambda: "fax.modem-0" not in view.alarms)
-        assert await channel.test(("110",)) == ""
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        rig.close()
-        await asyncio.gather(*tasks)
+async def test_fax_without_the_port_process_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="ports"):
+        await open_fax(Fax(inbox=tmp_path), None, None, _no_paper, Told(), FixedClock())
+
+
+async def _no_paper(_: object) -> Any:
+    raise AssertionError("no paper is drawn")
 
 
 # The plan, without modems

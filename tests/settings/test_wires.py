@@ -26,8 +26,6 @@ secret_file = "mail-secret"
 poll_s = 30
 
 [fax]
-ports = ["/dev/serial/by-id/usb-modem-1"]
-identity = "+86571110"
 inbox = "/var/lib/bridge110/fax"
 
 [platforms.12345]
@@ -43,8 +41,7 @@ BAD = [
     ('sender = "orders@', 'sender = "a b@', "mail.sender: 格式不对"),
     ('secret_file = "mail-secret"\n\n', "\n", "mail: username 与 secret_file"),
     ("poll_s = 30", "poll_s = 1", "mail.replies.poll_s"),
-    ('identity = "+86571110"', 'identity = "110;ATZ"', "fax.identity: 格式不对"),
-    ('ports = ["/dev/serial/by-id/usb-modem-1"]', "ports = []", "fax.ports"),
+    ('inbox = "/var', 'outbox = "/var', "fax.inbox"),
     ("[platforms.12345]", "[platforms.12346]", "platforms.12346: 没有 [desks.12346]"),
     ('url = "https://', 'url = "ftp://', "platforms.12345.url: 格式不对"),
     ('number = "12319"', 'number = "110"', "platforms.12345.aliases.0.number: 号码 110"),

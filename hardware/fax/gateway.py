@@ -1,0 +1,230 @@
+"""Fax lines as a gateway of the port process: documents come as base64 TIFF, outcomes go back in
+the ladder's words, received pages one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import io
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Any, Final
+
+from hardware.fax.line import FaxLine, LineState
+from hardware.fax.modem import Received
+from hardware.fax.modem_at import NUMBER
+from hardware.fax.page import PageError, read_tiff, write_tiff
+from hardware.fax.pool import FaxJob, FaxPool, FaxRefused, Habit
+from hardware.fax.received import ReceivedPage
+from hardware.fax.t30 import Cause, Outcome, Result
+from hardware.fax.t30_receiver import ReceiverSettings
+from hardware.port_interface import PortSettings
+from hardware.radio.events import (
+    Delivery,
+    Emit,
+    FaxPageIn,
+    Health,
+    RadioRefused,
+    Stage,
+    Why,
+)
+from hardware.radio.outstanding import Known, Outstanding
+
+MAX_DOCUMENT: Final = 900_000
+"""Characters of a document: a message of the socket is at most a mebibyte."""
+MAX_PAGE_TIFF: Final = 600_000
+"""Octets of a received page that go through the socket; no page of text comes near."""
+SAME_DIGITS: Final = 7
+"""A far identity that ends as the number dialled, in so many digits, is the unit's own."""
+STOP_TICK: Final = 0.2
+
+_WHY: Final = {
+    Cause.BUSY: Why.BUSY,
+    Cause.GLARE: Why.BUSY,
+    Cause.NO_ANSWER: Why.NO_ANSWER,
+    Cause.NO_FAX: Why.VOICE_ANSWERED,
+    Cause.NO_DIALTONE: Why.DEVICE_GONE,
+    Cause.MODEM: Why.DEVICE_GONE,
+    Cause.NUMBER_BLOCKED: Why.REFUSED,
+    Cause.CANNOT_RECEIVE: Why.REJECTED,
+    Cause.POLLED: Why.REJECTED,
+    Cause.NOT_TRAINED: Why.TRAINING_FAILED,
+    Cause.NO_RESPONSE: Why.TRAINING_FAILED,
+    Cause.REJECTED: Why.TRAINING_FAILED,
+    Cause.NO_PAGE_RESPONSE: Why.NOT_CONFIRMED,
+    Cause.FAR_DISCONNECTED: Why.CUT,
+    Cause.LINE_CUT: Why.CUT,
+    Cause.TOO_LONG: Why.CUT,
+    Cause.TOO_LARGE: Why.TOO_LONG,
+    Cause.CANCELLED: Why.WITHDRAWN,
+}
+
+
+class FaxGateway:
+    """All fax lines of a site. `emit` is called on the loop of `run`."""
+
+    def __init__(
+        self,
+        ports: Sequence[PortSettings],
+        identity: str,
+        *,
+        answers: bool,
+        emit: Emit,
+        rng: random.Random,
+        make_line: Callable[..., FaxLine] = FaxLine,
+    ) -> None:
+        self.health = Health(usable=False, words="尚未打开 / not opened yet")
+        self.book = Outstanding(rng)
+        self._emit = emit
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._working: set[asyncio.Task[None]] = set()
+        self._preparing: dict[str, bool] = {}
+        """Jobs whose document is being read, and whether they were taken back meanwhile."""
+        settings = ReceiverSettings(identity=identity) if answers else None
+        lines = [
+            make_line(
+                port,
+                answers=settings,
+                on_received=self._took,
+                on_state=lambda _state, _why: self._soon(self._look),
+            )
+            for port in ports
+        ]
+        self.pool = FaxPool(
+            lines,
+            identity,
+            on_begin=self._began,
+            on_report=lambda _key, _report: None,
+            on_end=lambda job, outcome: self._emit(delivery_of(job, outcome)),
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Own the lines until `stop`; a page on the line is ended then, with its true outcome."""
+        self._loop = asyncio.get_running_loop()
+        await self.pool.run(stop)
+        if self._working:
+            await asyncio.wait(self._working)
+
+    def send_text(self, key: str, address: str, text: str, *, urgent: bool = False) -> None:
+        """A document, base64 of a TIFF, to a number. Raises RadioRefused."""
+        if not NUMBER.fullmatch(address):
+            raise RadioRefused(Why.BAD_ADDRESS, f"{address!r} 不能拨 / cannot be dialled")
+        if len(text) > MAX_DOCUMENT:
+            raise RadioRefused(Why.TOO_LONG, f"{len(text)} > {MAX_DOCUMENT}")
+        self._preparing[key] = False
+        self._work(self._prepare(key, address, text, urgent))
+
+    async def _prepare(self, key: str, address: str, text: str, urgent: bool) -> None:
+        try:
+            tiff = base64.b64decode(text, validate=True)
+            pages = await asyncio.to_thread(read_tiff, io.BytesIO(tiff))
+            if not pages:
+                raise PageError("没有页面 / no pages")
+            if not self._preparing.pop(key):
+                self.pool.submit(FaxJob(key, address, pages, urgent))
+        except (binascii.Error, PageError) as error:
+            self._emit(Delivery(key, Stage.FAILED, Why.ERROR, str(error)))
+        except FaxRefused as refused:
+            self._emit(Delivery(key, Stage.FAILED, Why.DEVICE_GONE, str(refused)))
+        finally:
+            self._preparing.pop(key, None)
+
+    def withdraw(self, key: str) -> bool:
+        """Take back what has not begun. A page on the line is finished, not torn."""
+        waiting = self.pool.withdraw(key)
+        if key in self._preparing:
+            self._preparing[key] = waiting = True
+        if waiting:
+            self._emit(Delivery(key, Stage.FAILED, Why.WITHDRAWN))
+        return waiting
+
+    def acknowledge(self, token: str, *, consumed: bool = False) -> None:
+        """A far machine had its confirmation when the page was here: nothing is left to say."""
+
+    def known(self, key: str) -> Known | None:
+        """Nothing comes late: a call says all."""
+        return None
+
+    def _began(self, job: FaxJob, habit: Habit) -> None:
+        slower = "" if habit.ecm and habit.max_bps == 14400 else f", {habit.max_bps} bit/s"
+        self._emit(Delivery(job.key, Stage.SENDING, detail=f"拨号 / dialling{slower}"))
+
+    def _look(self) -> None:
+        """The lines have changed."""
+        board = self.pool.board()
+        usable = any(line["state"] != LineState.AWAY for line in board)
+        words = "; ".join(
+            f"{PurePath(line['port']).name}: {line['state']} {line['why']}".strip()
+            for line in board
+        )
+        self.health = Health(usable=usable, words=words)
+        self._emit(self.health)
+
+    def _took(self, received: Received) -> None:
+        """A call that came in has ended; from the line's thread."""
+        outcome, pages = received
+        if pages:
+            self._soon(lambda: self._work(self._hand_on(outcome, pages)))
+
+    async def _hand_on(self, outcome: Outcome, pages: Sequence[ReceivedPage]) -> None:
+        """Each page as it came; all of one document have its name."""
+        files = await asyncio.to_thread(lambda: [_tiff(page) for page in pages])
+        name = sha256(b"".join(files)).hexdigest()[:16]
+        for number, file in enumerate(files, 1):
+            self._emit(
+                FaxPageIn(
+                    source=outcome.far_id,
+                    document=name,
+                    page=number,
+                    of=len(files),
+                    whole=outcome.result is Result.DELIVERED and bool(file),
+                    tiff=file,
+                )
+            )
+
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    def _soon(self, do: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(do)
+
+
+def _tiff(page: ReceivedPage) -> bytes:
+    """One page as a file; empty when nothing of it can be read, or when it is no page of text."""
+    picture = page.page()
+    file = write_tiff([picture]) if picture.height else b""
+    return file if len(file) <= MAX_PAGE_TIFF else b""
+
+
+def delivery_of(job: FaxJob, outcome: Outcome) -> Delivery:
+    """How a call ended, in the ladder's words. *Delivered* is only what was confirmed."""
+    chosen = outcome.chosen
+    words = [f"{outcome.pages}/{len(job.pages)} 页已确认 / pages confirmed: {outcome.cause}"]
+    if chosen is not None:
+        ecm = " ECM" if chosen.ecm else ""
+        words.append(f"{chosen.rate.bps} bit/s {chosen.coding}{ecm}")
+    if outcome.may_have_copies:
+        words.append("对方可能已打印未确认的页 / the far end may hold unconfirmed pages")
+    if outcome.far_id and not same_number(outcome.far_id, job.number):
+        words.append(f"对方标识与号码不符 / far identity {outcome.far_id} is not {job.number}")
+    detail = "; ".join(words)
+    if outcome.result is Result.DELIVERED:
+        return Delivery(job.key, Stage.DELIVERED, detail=detail)
+    if outcome.result is Result.UNCONFIRMED:
+        return Delivery(job.key, Stage.UNKNOWN, detail=detail)
+    return Delivery(job.key, Stage.FAILED, _WHY.get(outcome.cause, Why.ERROR), detail)
+
+
+def same_number(identity: str, number: str) -> bool:
+    """Whether a far identity may be that of the number: their last digits are the same."""
+    ours = "".join(c for c in number if c.isdigit())[-SAME_DIGITS:]
+    theirs = "".join(c for c in identity if c.isdigit())[-SAME_DIGITS:]
+    shorter = min(len(ours), len(theirs))
+    return shorter > 0 and ours[-shorter:] == theirs[-shorter:]
