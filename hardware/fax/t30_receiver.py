@@ -316,7 +316,7 @@ class Receiver:
                 return self._answer_again(now)
             self._part = None
             return self._refuse(message)  # the page was sent and is not here
-        if not good_enough(decoder):
+        if not good_enough(decoder) or not decoder.ended:  # without its end a page is cut short
             self._part = self._lines_page(confirmed=False)
             return self._refuse(message)
         return self._keep(self._lines_page(confirmed=True), message)

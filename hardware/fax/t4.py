@@ -22,6 +22,8 @@ EOFB: Final = EOL + EOL
 """End of facsimile block (T.6, 2.4.1.1)."""
 RTC_EOLS: Final = 6
 """End-of-line codes that end a T.4 page (T.4, 4.1.4)."""
+RTC_SEEN: Final = 3
+"""So many in a row are taken for the end: a line has none inside, and the last ones may be lost."""
 K_STANDARD: Final = 2
 K_FINE: Final = 4
 """Every K-th line of an MR page is coded by itself (T.4, 4.2.2)."""
@@ -304,7 +306,7 @@ class T4Decoder:
         content = segment[1:] if self._tagged else segment
         if not content.strip("0"):
             self._empty += 1
-            self.ended = self._empty >= RTC_EOLS - 2
+            self.ended = self._empty >= RTC_SEEN - 1
             return
         self._empty = 0
         if len(self.lines) >= self._max_lines:

@@ -135,6 +135,16 @@ def test_a_bad_page_without_ecm_is_refused_and_sent_again_slower() -> None:
     assert sender.outcome.chosen.rate.bps == 12000
 
 
+def test_a_page_whose_end_is_missing_is_refused_and_sent_again() -> None:
+    pages = [plain_page(6)]
+    sender, receiver = stations(pages, ecm=False)
+    Air([*TSI_TO_CFR, Fault.LATE]).call(sender, receiver)  # the last octets do not come
+    check_truth(pages, sender, receiver, ecm=False)
+    assert sender.outcome is not None
+    assert sender.outcome.result is Result.DELIVERED
+    assert [page.page() for page in receiver.pages] == pages
+
+
 def test_a_failed_training_check_goes_to_the_next_speed() -> None:
     sender, receiver = stations([plain_page(1)])
     Air([NONE] * 4 + [DAMAGED]).call(sender, receiver)
