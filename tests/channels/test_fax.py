@@ -70,6 +70,8 @@ class FaxDesk:
     rigs: list[Class2Line]
     told: Told
     inbox: Path
+    owner: asyncio.Task[None]
+    """The daemon's connection; cancelled, the daemon is dead."""
 
     @property
     def far(self) -> FarMachine:
@@ -137,7 +139,7 @@ async def fax_desk(
         tasks.create_task(process.run(stop))
         tasks.create_task(server.run(stop))
         owner = tasks.create_task(client.run())
-        desk = FaxDesk(channel, process, gateway, rigs, told, place / "inbox")
+        desk = FaxDesk(channel, process, gateway, rigs, told, place / "inbox", owner)
         try:
             await desk.until("ready", lambda: set(desk.board()) == {"ready"} and client.up)
             yield desk
@@ -266,6 +268,7 @@ async def test_a_fax_on_the_line_outlives_the_daemon(documents: Documents, tmp_p
     async with fax_desk(documents, tmp_path, far) as desk:
         await desk.send()
         await desk.until("on the line", lambda: desk.gateway.pool.sending("1"))
+        desk.owner.cancel()
         later = Told()
         post = GatewayPost(later)
         client = PortsClient(tmp_path / "ports.sock", post.take)
@@ -330,6 +333,7 @@ async def test_a_page_that_cannot_be_kept_is_not_let_go(
         await asyncio.sleep(0.3)
         assert desk.told.got == []
         desk.inbox.mkdir()
+        desk.owner.cancel()
         later = Told()
         post = GatewayPost(later)
         post.fax = FaxInbox(desk.inbox, read_returned, later)
