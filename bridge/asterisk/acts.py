@@ -38,6 +38,9 @@ from bridge.flows.ports import ActRefused, ActUnknown
 KEY_LOOKS, KEY_LOOK_S = 20, 0.01
 """How often and how far apart (seconds) the desk looks whether a key has decided: it takes 1 ms."""
 
+KEYS_KEPT = 1_000
+"""Far more than calls in which a key was quicker; above it a lock may be taken off too early."""
+
 
 class Acts:
     """The switch as flows use it (`flows.ports.Switch`), over one AMI link.
@@ -60,6 +63,8 @@ class Acts:
         self._spawn = spawn
         self._epoch = epoch
         self._begun: dict[str, asyncio.Future[None]] = {}
+        self._keys: set[str] = set()
+        """Citizens whose lock was found to be the key's: it is not ours to take off."""
 
     def begin(self, acts: Sequence[Act]) -> None:
         """Take the lock for a third party that is about to be called. Then either the act itself
@@ -155,7 +160,8 @@ class Acts:
             case Clear():
                 await self._clear(act)
             case Release():
-                await self._share(act.citizen, "JOINING", "0")
+                if act.citizen not in self._keys:
+                    await self._share(act.citizen, "JOINING", "0")
             case Mute():
                 state = "on" if act.on else "off"
                 await self._set(act.channel, "MUTEAUDIO(in)", state)
@@ -193,6 +199,16 @@ class Acts:
         )
 
     async def _lock(self, act: DialThird) -> None:
+        self._keys.discard(act.citizen)
+        try:
+            await self._take_lock(act)
+        except ActRefused:
+            if len(self._keys) >= KEYS_KEPT:
+                self._keys.clear()
+            self._keys.add(act.citizen)
+            raise
+
+    async def _take_lock(self, act: DialThird) -> None:
         citizen, now = act.citizen, int(self._epoch())
         until = now + act.target.ring_timeout + 2
         # all leave at once, in this order, and Asterisk does them in order
