@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 Bench = Callable[[], dict[str, Any]]
 
 
@@ -39,6 +41,7 @@ def choose(benches: Mapping[str, Bench], wanted: str) -> dict[str, Bench]:
 
 
 def main() -> int:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         chosen = choose(find_benches(), os.environ.get("BENCH", ""))
     except ValueError as wrong:
