@@ -14,8 +14,9 @@ from bridge.domain.acts import DialThird
 from bridge.domain.peer import accepted_by_peer
 from bridge.flows.calls import Spawn
 from bridge.flows.outbox import Courier
+from bridge.flows.peer_core import KEPT, channel_of
 from bridge.flows.peer_words import Alias, Peer
-from bridge.flows.peers import KEPT, Peers, channel_of
+from bridge.flows.peers import Peers
 from bridge.flows.ports import Clock
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room

@@ -25,7 +25,7 @@ from bridge.flows.recorder import Recorder
 from bridge.flows.rows import replay
 from bridge.store import SqliteStore
 from bridge.store.rebuild import check
-from tests.store.store_kit import START, opened, until
+from tests.store.store_kit import START, busy_writer, opened, until
 
 
 @dataclass
@@ -237,3 +237,21 @@ async def test_an_old_hotline_number_is_12345s_from_its_day_on(
 ) -> None:
     async with kit_in(tmp_path) as kit:
         assert kit.peers.resolve(number, today) == desk
+
+
+async def test_who_gives_up_while_it_is_being_stored_loses_nothing(tmp_path: Path) -> None:
+    """The telephone does not wait for a slow disk; what was stored is known here all the same."""
+    async with kit_in(tmp_path) as kit, busy_writer(kit.store):
+        act, call = dialled()
+        await kit.peers.before_dial(act, call)
+        giving_up = asyncio.create_task(kit.peers.receive("12345", "post-0001", OTHER, "h", START))
+        await asyncio.sleep(0)
+        giving_up.cancel()
+        assert kit.peers.book.cases == {}
+    async with kit_in(tmp_path) as kit:
+        found = kit.another_life()
+        found.restore(await kit.store.reader.peer_cases(START))
+        assert set(found.book.cases) == {"linyi/20260301-0001", OTHER.id}
+
+
+OTHER = SharedCase(case="9", origin="12345")

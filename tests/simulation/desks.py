@@ -14,8 +14,9 @@ from bridge.domain.errors import Refused
 from bridge.domain.journal import Entry, parse_iso
 from bridge.domain.shared_case import SharedCase, from_doc
 from bridge.flows.outbox import Courier, NotDelivered
+from bridge.flows.peer_core import channel_of
 from bridge.flows.peer_words import Peer
-from bridge.flows.peers import Peers, channel_of
+from bridge.flows.peers import Peers
 from bridge.flows.ports import Claimed, StoreError
 from bridge.flows.recorder import Recorder
 from bridge.wire.case_document import decode, encode
