@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.report_calls import ReportCalls
 from bridge.asterisk.service import SwitchService
@@ -26,7 +28,7 @@ from bridge.flows.calls import Spawn
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
 from bridge.flows.orders import Orders, Site
-from bridge.flows.ports import Channel, Clock, PhoneSeen
+from bridge.flows.ports import ActRefused, ActUnknown, Channel, Clock, PhoneSeen
 from bridge.flows.recorder import Recorder
 from bridge.flows.report_line import ReportLine
 from bridge.flows.terminals import Terminals
@@ -38,6 +40,8 @@ from bridge.settings_wires import PortsSettings
 from bridge.store.store import SqliteStore
 from bridge.units_file import load_units
 from bridge.wire.ami import Message
+
+_log = structlog.get_logger(__name__)
 
 TERMINALS_BACK_SECONDS = 3.0
 """After a start terminals get so long to come back before anything is sent anew."""
@@ -152,6 +156,7 @@ async def open_orders(
     line = ReportLine(orders, inbox, Pins().verify)
     reports = ReportCalls(calls.link, line, spawn, clock.now)
     _connect(calls, reports, switch, phone.see, spawn)
+    switch.on_settled = _settled(calls, orders, spawn)
     desk = OrderDesk(orders, _case_of(store), _number, own.copy_to, held_elsewhere)
     checks = UnitChecks(orders, timedelta(hours=own.check_hours))
     parts = OrderParts(
@@ -215,10 +220,28 @@ def _connect(
     switch.on_event = event
     switch.on_row = calls.row
 
-    def settled(up: bool) -> None:
-        (calls.settled.set if up else calls.settled.clear)()
 
-    switch.on_settled = settled
+def _settled(calls: OrderCalls, orders: Orders, spawn: Spawn) -> Callable[[bool], None]:
+    """What to do when the link is whole, or lost."""
+
+    async def tidy() -> None:
+        """Calls about orders that were cancelled or signed for while nobody could stop them."""
+        try:
+            for ident in await calls.up_now():
+                attempt = orders.attempt(ident)
+                if attempt is None or attempt.stopping:
+                    await calls.hang_up(ident)
+        except (ActRefused, ActUnknown) as error:
+            _log.warning("order.calls_not_tidied", reason=str(error))
+
+    def settled(up: bool) -> None:
+        if not up:
+            calls.settled.clear()
+            return
+        calls.settled.set()
+        spawn(tidy(), "order calls")
+
+    return settled
 
 
 async def _open_facts(store: SqliteStore) -> list[Fact]:

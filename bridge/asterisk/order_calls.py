@@ -102,6 +102,15 @@ class OrderCalls:
             raise
         return True
 
+    async def up_now(self) -> list[str]:
+        """Attempts whose calls are there. Raises ActUnknown."""
+        try:
+            items = await self.link.collect("Status", {"AllVariables": "false"})
+        except ActionError as error:
+            raise ActUnknown(str(error)) from error
+        found = (_attempt_of(item.get("Uniqueid")) for item in items)
+        return [attempt for attempt in found if attempt is not None]
+
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
         try:
             await self.link.call(action, headers)

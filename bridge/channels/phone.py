@@ -35,6 +35,7 @@ CALLS_KEPT = 2_000
 
 KEYS = {"1": Says.SIGN, "3": Says.DISPUTE, "5": Says.IN_HAND}
 """Keys that a person signs with; 2 says the order again, 4 connects to the seat."""
+TO_SEAT = "4"
 
 _CAUSES: dict[int, Cause] = {
     17: Cause.BUSY,
@@ -68,6 +69,7 @@ class _Call:
     rang: bool = False
     answered: bool = False
     pressed: str = ""
+    with_seat: bool = False
     withdrawn: bool = False
     begun: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,10 +120,11 @@ class PhoneChannel:
         self._spawn(self._prepare(job), f"speak {job.attempt}")
 
     async def withdraw(self, attempt: str) -> None:
-        """Stop ringing or hang up; a call whose key was pressed ends by itself."""
+        """Stop ringing or hang up; a call whose key was pressed, or in which the unit talks with
+        the seat, ends by itself."""
         call = self._call(attempt)
         call.withdrawn = True
-        if call.pressed:
+        if call.pressed or call.with_seat:
             return
         try:
             await self._phones.hang_up(attempt)
@@ -178,6 +181,7 @@ class PhoneChannel:
     async def _pressed(self, call: _Call, seen: PhoneSeen) -> None:
         says = KEYS.get(seen.key)
         if says is None:
+            call.with_seat = call.with_seat or seen.key == TO_SEAT
             return
         call.answered = True
         call.pressed = seen.key

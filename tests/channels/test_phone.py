@@ -288,6 +288,20 @@ async def test_withdrawn_while_it_rings_it_is_hung_up_and_says_so() -> None:
         assert line.told.states()[-1] == (A.WITHDRAWN, None)
 
 
+async def test_a_unit_that_talks_with_the_seat_is_not_cut_off() -> None:
+    async with wire() as line:
+        await line.channel.send(job())
+        await turns()
+        line.see("answered")
+        line.see("key", key="4", number="6001")
+        await turns()
+        await line.channel.withdraw("20261124-0001-01.1")
+        assert line.switch.hung_up == []
+        line.see("ended", cause=16)
+        await turns()
+        assert line.told.states()[-1] == (A.WITHDRAWN, None)
+
+
 @pytest.mark.req("YJ-28")
 async def test_the_green_channel_goes_first_and_on_its_own_trunk() -> None:
     async with wire(lines=1, green_trunk="green") as line:
