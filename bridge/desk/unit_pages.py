@@ -157,6 +157,8 @@ async def _page(
     if who is None or here is None:
         return pages.draw("sign_in.html", 401 if error else 200)
     grant, unit = who
+    if error is None and not parts.rates.take(grant.name):
+        return _too_many(pages)
     order = await here.orders.find(ident) if len(ident) <= MAX_LINE else None
     if order is None or not here.theirs(order, unit.id):
         return pages.draw("orders.html", 404, orders=[], message="没有这条指令 / no such order")
@@ -232,6 +234,10 @@ async def _linked(
         attempts=[],
         **_order_values(order, sheet),
     )
+
+
+def _too_many(pages: Pages) -> Response:
+    return pages.draw("base.html", 429, message="请求过于频繁,请稍候 / too many requests")
 
 
 def _bad_link(pages: Pages, error: TokenError) -> Response:
