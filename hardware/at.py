@@ -9,24 +9,61 @@ how to find back after garbage. No port, no clock: the caller passes monotonic s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-MAX_LINE: Final = 4096
-"""Bytes of one line; the longest real ones (SDS type 4 as hex, 2 047 bits) are 512."""
+from hardware.at_lines import MAX_LINE, OVERLONG, Framer, fields
+from hardware.at_values import (
+    HEX,
+    PRINTABLE,
+    Answer,
+    AtBusy,
+    AtDialect,
+    AtError,
+    AtInjection,
+    Broken,
+    Command,
+    Dead,
+    Echo,
+    End,
+    Noise,
+    Output,
+    Raw,
+    TwoLines,
+    Unsolicited,
+    Write,
+    check_text,
+)
+
+__all__ = [
+    "HEX",
+    "MAX_LINE",
+    "OVERLONG",
+    "Answer",
+    "AtBusy",
+    "AtDialect",
+    "AtDialogue",
+    "AtError",
+    "AtInjection",
+    "Broken",
+    "Command",
+    "Dead",
+    "Echo",
+    "End",
+    "Framer",
+    "Noise",
+    "Output",
+    "Raw",
+    "TwoLines",
+    "Unsolicited",
+    "Write",
+    "fields",
+]
+
 MAX_LINES: Final = 2000
 """Lines of one answer: a full list of talk groups."""
 CTRL_Z: Final = b"\x1a"
-ESC: Final = b"\x1b"
-
-_PRINTABLE: Final = re.compile(r"[\x20-\x7e]*")
 _ERROR: Final = re.compile(r"\+(CME|CMS) ERROR: ?(.*)")
-_LINE_END: Final = re.compile(rb"[\r\n]")
-_CR: Final = 0x0D
-OVERLONG: Final = b"\x00overlong"
-"""Stands for a line above MAX_LINE."""
 _FINALS: Final = {
     "OK": "ok",
     "ERROR": "error",
@@ -36,141 +73,6 @@ _FINALS: Final = {
     "NO DIAL TONE": "no-dialtone",
     "NO ANSWER": "no-answer",
 }
-HEX: Final = r"[0-9A-Fa-f]*"
-
-
-class AtError(Exception):
-    """A mistake of ours in using the dialogue. Nothing was sent."""
-
-
-class AtInjection(AtError, ValueError):
-    """A command or payload with a character that would end it or begin another."""
-
-
-class AtBusy(AtError):
-    """A command is outstanding, or the line is being found again."""
-
-
-@dataclass(frozen=True, slots=True)
-class TwoLines:
-    """An unsolicited result whose second line has no prefix; `second` is what that must look like.
-
-    A line that does not fit breaks the pair and is judged by itself."""
-
-    second: str = HEX
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AtDialect:
-    """How a kind of device speaks; data, not code.
-
-    `unsolicited` gives the prefixes of lines that may come at any time. `end` closes a command,
-    `gap_s` waits between command and payload where no prompt comes, `resync` is written to find
-    back (each probe must end by OK) and `quiet_s` is the silence that ends the search.
-    """
-
-    unsolicited: Mapping[str, TwoLines | None] = field(default_factory=dict)
-    end: bytes = b"\r"
-    prompt: bool = False
-    gap_s: float = 0.0
-    second_line_s: float = 2.0
-    resync: bytes = b"\x1b\rAT\r"
-    resync_s: float = 2.0
-    resync_tries: int = 5
-    quiet_s: float = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One command. `direct` are patterns of the lines that belong to its answer; `free` takes any
-    line that is not known otherwise. `payload` is written in the data phase and closed by Ctrl-Z.
-    `finals` are further words that end it, e.g. `CONNECT`; with `raw` such an end turns the line
-    into a stream until `end_raw`."""
-
-    text: str
-    payload: str | None = None
-    direct: tuple[str, ...] = ()
-    free: bool = False
-    finals: tuple[str, ...] = ()
-    raw: bool = False
-    timeout_s: float = 5.0
-
-
-class End(StrEnum):
-    """How a command ended."""
-
-    OK = "ok"
-    ERROR = "error"
-    OTHER = "other"
-    """A final of the command's own, or one of a call: the words are in `final`."""
-    TIMEOUT = "timeout"
-    """No final came: what happened is unknown."""
-    LOST = "lost"
-    """The line was lost or reset in the middle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The end of a command: its own lines and the final one. `code` is the number of a CME or CMS
-    error. `sent_payload`: the data phase was reached, so the device may have acted."""
-
-    command: Command
-    end: End
-    final: str = ""
-    code: int | None = None
-    lines: tuple[str, ...] = ()
-    sent_payload: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unsolicited:
-    """Something the device said by itself; `second` for results of two lines."""
-
-    line: str
-    second: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """The device sent a line of ours back. Where echo was switched off, it has restarted."""
-
-    line: str
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A two-line result whose second line did not come."""
-
-    line: str
-
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """Bytes that are no line of this dialogue (wrong bit rate, another device, cross-talk)."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Bytes to put on the line now."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Bytes of the stream after a `raw` command."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """The device did not answer any probe: the next one goes out when a command is wanted."""
-
-
-Output = Answer | Unsolicited | Echo | Broken | Noise | Write | Raw | Dead
 
 
 class _S(StrEnum):
@@ -181,62 +83,6 @@ class _S(StrEnum):
     RESYNC = "resync"
     QUIET = "quiet"
     RAW = "raw"
-
-
-class Framer:
-    """Cuts bytes into lines ended by CR, LF or both; empty ones are left out.
-
-    `prompt` makes `> ` at the beginning of a line a line of its own (3GPP TS 27.005, 3.5.1).
-    """
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._at = 0
-        self._skipping = False
-        self._after_cr = False
-        self.prompt = False
-
-    def add(self, data: bytes) -> None:
-        """More bytes from the device."""
-        self._buffer += data
-
-    def next(self) -> bytes | None:
-        """The next whole line; None: there is none yet. `OVERLONG` stands for one without end."""
-        buffer = self._buffer
-        while (found := _LINE_END.search(buffer, self._at)) is not None:
-            start, end = self._at, found.start()
-            self._at = found.end()
-            self._after_cr = buffer[end] == _CR
-            if self._skipping:
-                self._skipping = False
-            elif end - start > MAX_LINE:
-                return OVERLONG
-            elif end > start:
-                return bytes(buffer[start:end])
-        del buffer[: self._at]
-        self._at = 0
-        if self.prompt and not self._skipping and buffer.startswith(b"> "):
-            del buffer[:2]
-            return b"> "
-        if len(buffer) > MAX_LINE:
-            buffer.clear()
-            if not self._skipping:
-                self._skipping = True
-                return OVERLONG
-        return None
-
-    def take_rest(self) -> bytes:
-        """What stands behind the last line, without the LF of its end; empty afterwards."""
-        rest = bytes(self._buffer[self._at :])
-        self._buffer.clear()
-        self._at = 0
-        self._skipping = False
-        return rest.removeprefix(b"\n") if self._after_cr else rest
-
-    @property
-    def wants_lf(self) -> bool:
-        """The last line ended by CR and nothing came behind it yet."""
-        return self._after_cr and self._at >= len(self._buffer)
 
 
 class AtDialogue:
@@ -280,9 +126,9 @@ class AtDialogue:
         """Begin a command. Raises AtBusy, or AtInjection for a character that is no plain text."""
         if self._state is not _S.IDLE:
             raise AtBusy(f"{self._state}: 上一命令未完成 / a command is outstanding")
-        _check(command.text)
+        check_text(command.text)
         if command.payload is not None:
-            _check(command.payload)
+            check_text(command.payload)
         self._command = command
         self._direct = tuple(re.compile(pattern) for pattern in command.direct)
         self._lines = []
@@ -340,7 +186,7 @@ class AtDialogue:
             self._prompted(now, out)
             return
         line = line.removeprefix("> ")
-        if not line or not _PRINTABLE.fullmatch(line):
+        if not line or not PRINTABLE.fullmatch(line):
             out.append(Noise(raw))
             return
         if self._head is not None and self._second(line, out):
@@ -496,25 +342,3 @@ class AtDialogue:
         self._framer.take_rest()
         self._framer.prompt = False
         return out
-
-
-def _check(text: str) -> None:
-    if not _PRINTABLE.fullmatch(text):
-        bad = next(c for c in text if not _PRINTABLE.fullmatch(c))
-        raise AtInjection(f"U+{ord(bad):04X} 不得进入 AT 命令 / must not enter an AT command")
-
-
-def fields(line: str) -> list[str]:
-    """The values of a result line: what stands after the colon, cut at commas outside quotes."""
-    _, _, rest = line.partition(":")
-    values: list[str] = []
-    quoted = False
-    start = 0
-    for at, character in enumerate(rest):
-        if character == '"':
-            quoted = not quoted
-        elif character == "," and not quoted:
-            values.append(rest[start:at].strip())
-            start = at + 1
-    values.append(rest[start:].strip())
-    return [v[1:-1] if len(v) > 1 and v[0] == v[-1] == '"' else v for v in values]

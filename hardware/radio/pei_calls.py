@@ -19,6 +19,9 @@ _GRANTS: Final = {
 }
 
 
+_BEGINS: Final = ("CTICN", "CTOCP", "CTCC")
+
+
 @dataclass(slots=True)
 class _Call:
     peer: str = ""
@@ -41,9 +44,11 @@ class PeiCalls:
         """We dialled `peer`; the terminal gave the call this instance."""
         self._call(instance).peer = peer
 
-    def line(self, line: CallLine) -> CallChange:
-        """What a line changes."""
+    def line(self, line: CallLine) -> CallChange | None:
+        """What a line changes; None for a word about a call that has ended or was never begun."""
         instance = line.instance
+        if instance not in self._calls and line.kind not in _BEGINS:
+            return None
         if line.kind == "CTCR":
             call = self._calls.pop(instance, _Call())
             cause = DISCONNECT.get(line.value, f"cause {line.value}")

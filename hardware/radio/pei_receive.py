@@ -87,6 +87,8 @@ class PeiReceiver:
 
     def _call(self, line: str, heard: Heard) -> None:
         change = self._calls.line(parse_call(line))
+        if change is None:
+            return
         heard.events.append(change)
         if change.emergency and change.state == "ringing":
             heard.events.append(EmergencyIn(change.peer, "call"))

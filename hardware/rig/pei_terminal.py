@@ -371,7 +371,11 @@ class PeiTerminal:
             return
         instance = value.split(",")[0]
         self._answer("OK")
-        self._later(0.01, lambda: self.say(f"+CTXG: {instance},0,0,0"))
+        self._later(0.01, lambda: self._granted(instance))
+
+    def _granted(self, instance: str) -> None:
+        if self._call is not None:
+            self.say(f"+CTXG: {instance},0,0,0")
 
     def _end_call(self, cause: int) -> None:
         if self._call is not None:

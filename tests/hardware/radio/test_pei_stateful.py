@@ -159,7 +159,7 @@ class DriverOnBadLine(RuleBasedStateMachine):
 
 
 DriverOnBadLine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("BRIDGE110_STATEFUL_EXAMPLES", "5")),
+    max_examples=int(os.environ.get("BRIDGE110_STATEFUL_EXAMPLES", "3")),
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),

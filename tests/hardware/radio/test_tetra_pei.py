@@ -235,6 +235,16 @@ async def test_a_group_call_with_push_to_talk(
             await r.driver.press(1)
 
 
+async def test_a_late_word_about_a_call_that_has_ended_begins_none(tmp_path: Path) -> None:
+    async with rig(tmp_path) as r:
+        await r.wait_usable()
+        r.terminal.say("+CTICN: 1,0,0,0,5,1,1,0,1,1,0,1000,0", "+CTCR: 1,13", "+CTXG: 1,3,0,0,0,5")
+        r.terminal.status_from(OFFICER, 0x8002)
+        await until(lambda: bool(r.of(StatusIn)))
+        assert [c.state for c in r.of(CallChange)] == ["ringing", "ended"]
+        assert r.driver.calls.present == ()
+
+
 async def test_lines_of_noise_between_everything_do_no_harm(tmp_path: Path) -> None:
     ways = Behaviour(chatter=True, space="", odd_hex=True)
     async with rig(tmp_path, ways=ways) as r:
