@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bridge.lab.call import Call
+from bridge.lab.incoming import IncomingCall
 from bridge.lab.phone import Behaviour, Phone
 from bridge.lab.ports import HOST
 from bridge.lab.switch import Switch
@@ -321,12 +322,10 @@ async def ami_actions(ground: LiveGround, _: Sequence[Hostile]) -> None:
 @output("live", "the seats' telephones")
 async def seat_phones(ground: LiveGround, _: Sequence[Hostile]) -> None:
     """Header fields are those of an honest call; the caller's address is one address."""
-    calls = [call for phone in ground.seats for call in phone.calls]
+    calls = [c for phone in ground.seats for c in phone.calls if isinstance(c, IncomingCall)]
     assert len(calls) > 5
     for call in calls:
-        headers = getattr(call, "headers", None)
-        assert headers is not None
-        for name, value in headers:
+        for name, value in call.headers:
             assert name.lower() in HEADERS, (name, value)
             assert is_plain(value), (name, value)
             assert "\n" not in value, (name, value)
