@@ -117,8 +117,8 @@ def page_of_image(image: Image.Image, fine: bool = True) -> Page:
             f"页面为 {image.width}x{image.height} 点，应为 1728 点宽、至多 {MAX_LINES} 行 / "
             f"page of {image.width}x{image.height} pels: 1728 wide, at most {MAX_LINES} lines"
         )
-    pels = image.convert("1", dither=Image.Dither.NONE).tobytes()
-    return Page(pels.translate(_INVERTED), image.width, fine)
+    plain = image if image.mode == "1" else image.convert("1", dither=Image.Dither.NONE)
+    return Page(plain.tobytes().translate(_INVERTED), image.width, fine)
 
 
 def read_tiff(file: Path | io.BytesIO) -> tuple[Page, ...]:
