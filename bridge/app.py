@@ -242,7 +242,9 @@ class Daemon:
         )
         self.papers: Papers | None = None
         if self.orders is not None:
-            self.papers = await open_papers(settings, self.orders.post, self.clock, self.spawn)
+            self.papers = await open_papers(
+                settings, self.orders.post, self.clock, self.spawn, self.view.alarm
+            )
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)
             if settings.fax is not None:

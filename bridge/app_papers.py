@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bridge.channels.mail import MailParts, open_mail
 from bridge.desk.papers import papers
@@ -53,6 +53,7 @@ async def open_papers(
     tell: FromChannel,
     clock: Clock,
     spawn: Spawn,
+    alarm: Callable[[str, str], None],
     environment: Mapping[str, str] = os.environ,
 ) -> Papers:
     """Everything of [documents] and [mail]. Raises SettingsError."""
@@ -68,5 +69,6 @@ async def open_papers(
             clock=clock,
             spawn=spawn,
             environment=environment,
+            alarm=alarm,
         )
     return Papers(documents, mail, clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bridge.channels.email import EmailChannel, MailServer, MakePaper, Spawn, tls_context
@@ -42,6 +42,7 @@ def open_mail(
     clock: Clock,
     spawn: Spawn,
     environment: Mapping[str, str],
+    alarm: Callable[[str, str], None] = lambda name, words: None,
 ) -> MailParts:
     """Everything of [mail]. `link_base`: what stands before the token of a link; empty: no links.
 
@@ -82,5 +83,5 @@ def open_mail(
             folder=account.folder,
             poll_s=account.poll_s,
         )
-        replies = ReplyMailbox(mailbox, tls, [key], tell, clock)
+        replies = ReplyMailbox(mailbox, tls, [key], tell, clock, alarm)
     return MailParts(channel, replies, key)

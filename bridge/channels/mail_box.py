@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
@@ -26,6 +26,7 @@ from bridge.flows.ports import Clock, FromChannel
 
 _log = structlog.get_logger(__name__)
 
+ALARM: Final = "mail.replies"
 KEYWORD: Final = "Bridge110"
 SEEN: Final = "\\Seen"
 STEP_SECONDS: Final = 20.0
@@ -69,12 +70,15 @@ class ReplyMailbox:
         keys: Sequence[bytes],
         tell: FromChannel,
         clock: Clock,
+        alarm: Callable[[str, str], None] = lambda name, words: None,
     ) -> None:
+        """`alarm` hears that the mailbox cannot be read; empty words: it can again."""
         self._account = account
         self._tls = tls
         self._keys = keys
         self._tell = tell
         self._clock = clock
+        self._alarm = alarm
         self.trouble = ""
         """Why the last look failed; empty: it did not."""
 
@@ -151,11 +155,14 @@ class ReplyMailbox:
         return box
 
     def _failed(self, words: str) -> None:
+        if not self.trouble:
+            self._alarm(ALARM, f"回复信箱无法读取 / replies by mail cannot be read: {words}")
         (_log.debug if self.trouble else _log.warning)("mail.mailbox_away", reason=words)
         self.trouble = words
 
     def _well(self) -> None:
         if self.trouble:
+            self._alarm(ALARM, "")
             _log.info("mail.mailbox_back")
         self.trouble = ""
 

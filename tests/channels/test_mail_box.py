@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.channels.mail_box import KEYWORD, MailboxAccount, ReplyMailbox
+from bridge.channels.mail_box import ALARM, KEYWORD, MailboxAccount, ReplyMailbox
 from bridge.channels.mail_message import message_id
 from bridge.domain.delivery import A, Received, Says
 from tests.channels.imap_server import PASSWORD, USER, ImapServer, imap_server
@@ -89,13 +89,15 @@ async def test_a_mail_too_large_is_seen_by_its_header_alone(server: ImapServer) 
 
 
 async def test_a_mailbox_that_is_away_is_tried_again_and_said_once(server: ImapServer) -> None:
-    told = Told()
+    told, alarms = Told(), list[tuple[str, str]]()
     box = mailbox(server.port, told, "wrong")
+    box._alarm = lambda name, words: alarms.append((name, words))
     running = asyncio.create_task(box.run())
     async with asyncio.timeout(60):
         while not box.trouble:
             await asyncio.sleep(0.02)
     running.cancel()
+    assert [(name, bool(words)) for name, words in alarms] == [(ALARM, True)]
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         away = mailbox(nobody.getsockname()[1], told)
@@ -104,9 +106,11 @@ async def test_a_mailbox_that_is_away_is_tried_again_and_said_once(server: ImapS
     server.put(mail(f"后来 {CODE}"))
     back = mailbox(server.port, told)
     back.trouble = "was away"
+    back._alarm = lambda name, words: alarms.append((name, words))
     running = asyncio.create_task(back.run())
     async with asyncio.timeout(60):
         while not told.got or back.trouble:
             await asyncio.sleep(0.02)
     running.cancel()
     assert told.got[0].code == CODE
+    assert alarms[-1] == (ALARM, "")
