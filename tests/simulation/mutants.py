@@ -140,10 +140,6 @@ async def _refused_mute_ends_the_leg(self: Calls, act: Any, *, asked: bool) -> N
         pass
 
 
-def _not_told(self: Calls, act: Any) -> None:
-    pass
-
-
 _see = Calls.see
 
 
@@ -305,11 +301,6 @@ MUTANTS = (
         "refused-mute-ends-the-leg",
         ("action.received", "party-goes"),
         patches=((Calls, "_one", _refused_mute_ends_the_leg),),
-    ),
-    Mutant(
-        "refused-hold-forgotten",
-        ("action.received", "party-goes"),
-        patches=((Calls, "_not_held", _not_told),),
     ),
     Mutant(
         "absent-leg-dialled-again",
