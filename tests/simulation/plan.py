@@ -231,6 +231,8 @@ class Plan:
 
     async def _leg_answers(self, chan: Chan, _: str) -> None:
         self._accepted(chan)
+        if chan.variables.get("HANDOFF"):
+            self._citizen(chan).shared["JOINING"] = "0"
         await self._join_case(chan, "")
 
     def _accepted(self, chan: Chan) -> None:
@@ -241,9 +243,6 @@ class Plan:
     async def _join_case(self, chan: Chan, _: str) -> None:
         switch = self.switch
         self._here(chan, "join-case")
-        if chan.kind != "third" and self._joining(self._citizen(chan)):
-            self.switch.unlocked.add(chan.case)
-        self._citizen(chan).shared["JOINING"] = "0"
         for turn in range(0 if chan.variables.get("PATIENT") == "1" else 8, 31):
             await asyncio.sleep(self.chance.delay(1e-5, 2e-3))
             citizen = self._citizen(chan)

@@ -109,9 +109,6 @@ class SimSwitch:
         """Thirds called while another one was being called."""
         self.ends: dict[str, tuple[str, int]] = {}
         """How each citizen's channel ended: who did it, cause."""
-        self.unlocked: set[str] = set()
-        """Cases in which a seat's own joining took the lock off a third that was being called: the
-        plan does so (`join-case`), and the key may then call another."""
         self.started = 0
         self.daemon_knows: Callable[[str], bool] = lambda leg: True
         self._by_leg: dict[str, Dialled] = {}
@@ -469,8 +466,7 @@ class SimSwitch:
             "seat" if leg.startswith("seat") else "leader" if leg.startswith("l") else "third"
         )
         handoff = variables.get("HANDOFF", "")
-        known = by == "key" and variables["CASE"] in self.unlocked
-        if not known and self._somebody_called(variables["CASE"], handoff, by):
+        if self._somebody_called(variables["CASE"], handoff, by):
             self.doubly.append(f"{variables['CASE']}: {number} by {by}")
         made = Dialled(unique, variables["CASE"], handoff, dial, by, self.loop.time())
         self.dialled.append(made)
