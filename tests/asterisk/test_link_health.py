@@ -63,7 +63,7 @@ async def test_canary_measures_lag() -> None:
         await watched.wait(lambda: len(watched.named("UserEvent")) >= 3)
         lag = watched.link.lag_s
         assert lag is not None
-        assert 0 < lag < 0.5
+        assert 0 < lag < 2.0
         assert watched.link.state is LinkState.UP
         assert [event.get("Number") for event in watched.named("UserEvent")][:3] == ["1", "2", "3"]
 

@@ -180,7 +180,7 @@ async def test_an_answer_does_not_wait_for_the_clients_acknowledgement(tmp_path:
             started = time.monotonic()
             await client.get("targets")
             took.append(time.monotonic() - started)
-        assert sorted(took)[10] < 0.03  # Nagle and a delayed ACK would make it 0.04
+        assert min(took) < 0.03  # Nagle and a delayed ACK would make each 0.04
 
 
 async def test_every_answer_keeps_browsers_from_anything_but_our_pages(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ async def test_a_waiting_citizen_always_hears_something(people: People, queue: A
     await citizen.wait_hears({RINGING}, 6)
     now = time.monotonic()
     await asyncio.sleep(3)
-    assert citizen.longest_gap(now, now + 3) < 0.1
+    assert citizen.longest_gap(now, now + 3) < 0.15
     assert citizen.longest_silence(now, now + 3, cadences=True) < 1.0
 
 
@@ -92,7 +92,7 @@ async def test_the_seats_key_makes_the_three_way(people: People, queue: AmiLink)
     left = time.monotonic()
     await at_seat.hangup()
     await talk(citizen, third)
-    assert citizen.longest_gap(left - 0.2, time.monotonic()) < 0.1
+    assert citizen.longest_gap(left - 0.2, time.monotonic()) < 0.15
 
 
 async def test_a_second_key_makes_no_second_call(people: People, queue: AmiLink) -> None:

@@ -280,7 +280,7 @@ async def test_a_file_that_never_stops_growing_is_refused_within_the_deadline(
 
     with pytest.raises(NotReady, match="still grows"):
         await closing
-    assert time.monotonic() - begun < 3.0
+    assert time.monotonic() - begun < 8.0
 
 
 @pytest.mark.parametrize("call", ["../x", "", "1732412345", "1.1/../2", "1.1\0", "1." + "1" * 300])
