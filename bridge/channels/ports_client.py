@@ -67,6 +67,7 @@ class PortsClient:
         self._ids = itertools.count(1)
         self._things: asyncio.Queue[Body] = asyncio.Queue(MAX_THINGS)
         self._seen: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._not_stored = False
 
     @property
     def up(self) -> bool:
@@ -81,6 +82,7 @@ class PortsClient:
 
     async def _connect(self) -> None:
         pause, told = RETRY_S[0], False
+        clock = asyncio.get_running_loop().time
         while True:
             try:
                 reader, writer = await asyncio.open_unix_connection(self._path)
@@ -88,22 +90,30 @@ class PortsClient:
                 if not told:
                     _log.warning("ports.away", path=str(self._path), reason=str(error))
                     told = True
-                await asyncio.sleep(pause)
-                pause = min(RETRY_S[1], pause * 2)
-                continue
-            pause, told = RETRY_S[0], False
-            try:
-                await self._serve(reader, writer)
-            except (OSError, PortsProtocolError) as error:
-                _log.warning("ports.lost", reason=str(error))
-            finally:
-                self._writer = None
-                self._up.clear()
-                writer.close()
-                for future in self._asked.values():
-                    if not future.done():
-                        future.set_exception(PortsAway("connection lost", begun=True))
-                self._asked.clear()
+            else:
+                began = clock()
+                try:
+                    await self._serve(reader, writer)
+                except (OSError, PortsProtocolError) as error:
+                    _log.warning("ports.lost", reason=str(error))
+                finally:
+                    self._ended(writer)
+                if clock() - began > RETRY_S[1]:
+                    pause, told = RETRY_S[0], False
+            await asyncio.sleep(pause)
+            pause = min(RETRY_S[1], pause * 2)
+
+    def _ended(self, writer: asyncio.StreamWriter) -> None:
+        """What was asked is not known; what is not durable is said again."""
+        self._writer = None
+        self._up.clear()
+        writer.close()
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(PortsAway("connection lost", begun=True))
+        self._asked.clear()
+        while not self._things.empty():
+            self._things.get_nowait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(encode({"type": "hello", "version": VERSION, "role": "owner"}))
@@ -111,6 +121,7 @@ class PortsClient:
             writer.write(encode(body))
         self._writer = writer
         self._up.set()
+        self._not_stored = False
         decoder = Decoder()
         while data := await reader.read(65536):
             for body in decoder.feed(data):
@@ -140,13 +151,18 @@ class PortsClient:
         """In order, one at a time; acknowledged when durable. The same one again is not told."""
         while True:
             thing = await self._things.get()
+            if self._not_stored:  # the rest of a connection that was given up
+                continue
             seq = int(thing["seq"])
             mark = (seq, str(thing["body"].get("at")))
             if mark not in self._seen:
                 try:
                     await self._on_thing(thing["body"], seq)
-                except OSError as error:  # a file that cannot be kept: said again later
+                except OSError as error:  # a file that cannot be kept: said again on a new one
                     _log.error("ports.not_stored", seq=seq, reason=str(error))
+                    self._not_stored = True
+                    if self._writer is not None:
+                        self._writer.transport.abort()
                     continue
                 self._seen[mark] = None
                 while len(self._seen) > MAX_THINGS:
@@ -159,12 +175,16 @@ class PortsClient:
 
         Raises PortsRefused, or PortsAway after ANSWER_S."""
         key = str(body["key"])
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         job = {"type": "job"} | body
+        try:
+            octets = encode(job)
+        except PortsProtocolError as error:
+            raise PortsRefused("too-long", str(error)) from error
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._jobs[key] = (job, done)
         begun = self._writer is not None
         if self._writer is not None:
-            self._writer.write(encode(job))
+            self._writer.write(octets)
         try:
             async with asyncio.timeout(ANSWER_S):
                 await done

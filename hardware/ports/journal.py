@@ -80,7 +80,7 @@ class Journal:
         self._size = 0
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
-        self._failed: Exception | None = None
+        self._grown = False
 
     async def open(self) -> None:
         """Read what is there and rewrite it short. Raises JournalError."""
@@ -96,23 +96,42 @@ class Journal:
                     self.state.apply(json.loads(line))
                 except (ValueError, KeyError, TypeError) as error:
                     raise JournalError(f"{self._path}:{number}: {error}") from error
-        self._rewrite()
+        self._rewrite(self._alive())
 
-    def _rewrite(self) -> None:
-        """All that is alive into a new file, synced, in place of the old one."""
+    def _alive(self) -> bytes:
+        return b"".join(_line(entry) for entry in self.state.entries())
+
+    def _rewrite(self, data: bytes) -> None:
+        """All that is alive into a new file, synced, in place of the old one; where that cannot be
+        written, the old one stays."""
         fresh = self._path.with_name(self._path.name + ".new")
-        data = b"".join(_line(entry) for entry in self.state.entries())
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-        fresh.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+            fresh.replace(self._path)
+        except BaseException:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._size = descriptor, len(data)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _shorten(self, data: bytes) -> None:
+        before = self._fd
+        try:
+            self._rewrite(data)
+        except OSError:
+            if self._fd != before:  # renamed, and perhaps not for long
+                raise
 
     def append(self, entries: Sequence[dict[str, Any]]) -> asyncio.Future[None]:
         """Apply now; the future is done when it is synced. After a failed write everything fails:
@@ -134,11 +153,14 @@ class Journal:
                 task.cancel()
             self._wake.clear()
             batch, self._waiting = self._waiting, []
-            if not batch:
-                continue
+            short = self._alive() if self._grown else None
+            self._grown = False
             data = b"".join(part for part, _ in batch)
             try:
-                await asyncio.to_thread(self._write, data)
+                if data:
+                    await asyncio.to_thread(self._write, data)
+                if short is not None:
+                    await asyncio.to_thread(self._shorten, short)
             except OSError as error:
                 for _, synced in batch:
                     if not synced.done():
@@ -150,16 +172,16 @@ class Journal:
                     synced.set_result(None)
 
     def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        _write_all(self._fd, data)
         os.fdatasync(self._fd)
         self._size += len(data)
 
-    async def shrink(self) -> None:
-        """Rewrite when it has grown; only called between writes."""
-        if self._size > MAX_FILE and not self._waiting:
-            await asyncio.to_thread(self._rewrite)
+    def shrink(self) -> None:
+        """Have `run` rewrite it after its next write, when it has grown. Without space for that it
+        stays as it is."""
+        if self._size > MAX_FILE:
+            self._grown = True
+            self._wake.set()
 
     def close(self) -> None:
         """Give the file back."""
@@ -167,6 +189,12 @@ class Journal:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
             self._fd = -1
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _line(entry: dict[str, Any]) -> bytes:

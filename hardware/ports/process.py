@@ -135,7 +135,7 @@ class PortProcess:
             over = [k for k, b in self._journal.state.jobs.items() if b.get("at", "") < oldest]
             if over:
                 await self._journal.append([{"e": "done", "key": key} for key in over])
-            await self._journal.shrink()
+            self._journal.shrink()
 
     # what the daemon asks
 

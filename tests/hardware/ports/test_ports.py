@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import random
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.channels.ports_client import PortsAway, PortsRefused
+from bridge.channels.ports_client import PortsAway, PortsClient, PortsRefused
 from hardware.gateways import GatewayError, read_gateways
 from hardware.ports.journal import Journal, JournalError, State
 from hardware.ports.wire import Decoder, PortsProtocolError, encode
@@ -230,6 +233,124 @@ async def test_a_torn_last_line_is_cut_and_a_spoilt_one_refused(tmp_path: Path) 
     path.write_bytes(b"not a journal\n")
     with pytest.raises(JournalError, match="j:1"):
         await Journal(path).open()
+
+
+async def test_a_disk_that_takes_little_at_a_time_and_then_nothing_costs_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "j"
+    lines = [{"e": "thing", "seq": n, "body": {"kind": "x"}} for n in range(1, 30)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    whole = path.read_bytes()
+    real = os.write
+    room = 100
+
+    def little(descriptor: int, data: memoryview) -> int:
+        nonlocal room
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "full")
+        written = real(descriptor, data[: min(7, room)])
+        room -= written
+        return written
+
+    monkeypatch.setattr("hardware.ports.journal.os.write", little)
+    with pytest.raises(JournalError, match="full"):
+        await Journal(path).open()
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+    room = 10 * len(whole)
+    for _ in range(2):
+        journal = Journal(path)
+        await journal.open()
+        journal.close()
+        assert list(journal.state.things) == list(range(1, 30))
+
+
+async def test_a_journal_rewritten_while_lines_come_in_keeps_every_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hardware.ports.journal.MAX_FILE", 0)
+    rewritten = 0
+    real = Journal._rewrite
+
+    def counting(self: Journal, data: bytes) -> None:
+        nonlocal rewritten
+        rewritten += 1
+        if rewritten % 3 == 2:
+            raise OSError(errno.ENOSPC, "full")
+        real(self, data)
+
+    monkeypatch.setattr(Journal, "_rewrite", counting)
+    journal = Journal(tmp_path / "j")
+    await journal.open()
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(journal.run(stop))
+    for n in range(1, 121):
+        journal.shrink()
+        await asyncio.sleep(0)
+        entries: list[dict[str, Any]] = [{"e": "thing", "seq": n, "body": {"n": n}}]
+        entries += [{"e": "ack", "seq": n - 1}] if n % 2 else []
+        synced = journal.append(entries)
+        if n % 3 == 0:
+            await synced
+    await synced
+    stop.set()
+    await running
+    journal.close()
+    assert rewritten > 5
+    again = Journal(tmp_path / "j")
+    monkeypatch.undo()
+    await again.open()
+    again.close()
+    assert again.state == journal.state
+
+
+async def test_a_document_above_the_limit_is_refused_and_the_link_stays(tmp_path: Path) -> None:
+    async with terminal(tmp_path), process(tmp_path), owner(tmp_path / "ports.sock") as o:
+        with pytest.raises(PortsRefused) as refused:
+            await o.client.submit(job("big", "x" * (1 << 20)))
+        assert refused.value.why == "too-long"
+        await o.client.submit(job("k"))
+        await o.wait_stage("k", "read")
+
+
+async def test_a_thing_that_could_not_be_stored_is_said_again_in_its_order(tmp_path: Path) -> None:
+    kept: list[int] = []
+    failures = 2
+
+    async def take(body: Mapping[str, Any], seq: int) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise OSError(errno.ENOSPC, "full")
+        kept.append(seq)
+
+    async with terminal(tmp_path) as t, process(tmp_path) as p:
+        for _ in range(3):
+            t.radio.status_from(OFFICER, 0x8003)
+        await until(lambda: len(p.things()) == 3)
+        running = asyncio.ensure_future(PortsClient(tmp_path / "ports.sock", take).run())
+        try:
+            await until(lambda: p.things() == [])
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
+    assert kept == [1, 2, 3]
+
+
+async def test_a_connection_that_ends_at_once_is_not_made_again_at_once(tmp_path: Path) -> None:
+    met = 0
+
+    async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal met
+        met += 1
+        writer.close()
+
+    path = tmp_path / "ports.sock"
+    async with await asyncio.start_unix_server(slam, path), owner(path):
+        await until(lambda: met > 1)
+        await asyncio.sleep(0.5)
+    assert met < 10
 
 
 @given(st.lists(st.binary(max_size=60), max_size=30))
