@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import imaplib
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class ReplyMailbox:
         while True:
             try:
                 more = await self.look()
-            except (OSError, ImapToolsError, ValueError) as error:
+            except (OSError, ImapToolsError, imaplib.IMAP4.error, ValueError) as error:
                 self._failed(f"{type(error).__name__}: {error}"[:300])
                 more = False
             else:
@@ -98,7 +99,8 @@ class ReplyMailbox:
     async def look(self) -> bool:
         """One look. True when there was as much as one look takes, so that more may wait.
 
-        Raises OSError, ImapToolsError or ValueError where the mailbox cannot be read.
+        Raises OSError, ImapToolsError, imaplib.IMAP4.error or ValueError where the mailbox cannot
+        be read.
         """
         box: BaseMailBox | None = None
         try:
@@ -118,7 +120,7 @@ class ReplyMailbox:
         return len(found) == BATCH
 
     async def _told(self, one: _Found) -> None:
-        reply = read_mail(one.data, self._keys)
+        reply = await asyncio.to_thread(read_mail, one.data, self._keys)
         _log.info("mail.reply", kind=reply.kind.value, reason=reply.reason, whole=one.whole)
         progress = self._progress(reply)
         if progress is not None:

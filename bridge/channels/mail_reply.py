@@ -73,7 +73,18 @@ class Reply:
 
 
 def read_mail(data: bytes, keys: Sequence[bytes]) -> Reply:
-    """Read one mail. Never raises for what stands in it; `keys` know our own Message-IDs."""
+    """Read one mail. Never raises for what stands in it; `keys` know our own Message-IDs.
+
+    What the parser fails on (parts nested too deep, say) is a person's to look at.
+    """
+    try:
+        return _read(data, keys)
+    except Exception as error:  # noqa: BLE001  anybody can send one: it must end nothing
+        words = "邮件无法解析,请在信箱中查看 / this mail cannot be read; look into the mailbox"
+        return Reply(ReplyKind.PERSON, "", _key(data), words, reason=type(error).__name__)
+
+
+def _read(data: bytes, keys: Sequence[bytes]) -> Reply:
     mail = BytesParser(policy=policy.compat32).parsebytes(data)
     source = _source(mail)
     key = _key(data)

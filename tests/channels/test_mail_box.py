@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -86,6 +87,45 @@ async def test_a_mail_too_large_is_seen_by_its_header_alone(server: ImapServer) 
     server.put(mail(f"{CODE}\n" + "x" * 3_000_000))
     await mailbox(server.port, told).look()
     assert [one.says for one in told.got] == [Says.NOTHING]
+
+
+def nested(depth: int) -> bytes:
+    """A mail of parts within parts, deeper than a parser by recursion goes."""
+    head = "From: li@water.example\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+    parts = "".join(
+        f'Content-Type: multipart/mixed; boundary="b{n}"\r\n\r\n--b{n}\r\n' for n in range(depth)
+    )
+    return f"{head}{parts}Content-Type: text/plain\r\n\r\n{CODE}\r\n".encode()
+
+
+async def test_a_mail_nested_too_deep_goes_to_a_person_and_is_let_go(server: ImapServer) -> None:
+    told = Told()
+    server.put(nested(990))
+    box = mailbox(server.port, told)
+    await box.look()
+    assert [(one.says, one.code, one.automatic) for one in told.got] == [
+        (Says.NOTHING, None, False)
+    ]
+    await box.look()
+    assert len(told.got) == 1
+
+
+async def test_a_server_that_breaks_off_is_a_mailbox_that_is_away() -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* BYE overloaded\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    box = mailbox(listening.sockets[0].getsockname()[1], Told())
+    with pytest.raises(imaplib.IMAP4.error):
+        await box.look()
+    running = asyncio.create_task(box.run())
+    async with asyncio.timeout(60):
+        while not box.trouble:
+            await asyncio.sleep(0.02)
+    assert not running.done()
+    running.cancel()
+    listening.close()
 
 
 async def test_a_mailbox_that_is_away_is_tried_again_and_said_once(server: ImapServer) -> None:
