@@ -18,7 +18,7 @@ from datetime import datetime
 
 import structlog
 
-from bridge.channels.spoken import MAX_WORDS, Speech, SpeechError, spoken_text
+from bridge.channels.spoken import MAX_WORDS, Speech, spoken_text
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Progress, Received, Says
 from bridge.domain.unit import number_of
 from bridge.flows.calls import Spawn
@@ -219,7 +219,7 @@ class PhoneChannel:
     async def _prepare(self, job: Job) -> None:
         try:
             sound = await self._speech.say(spoken_text(job.sheet))
-        except SpeechError as error:
+        except OSError as error:  # also SpeechError
             _log.error("phone.no_speech", attempt=job.attempt, reason=str(error))
             await self._failed(job.attempt, Cause.ERROR, self._now(), f"无法合成语音: {error}")
             return

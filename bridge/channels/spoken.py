@@ -72,7 +72,8 @@ class Speech:
         self._few = asyncio.Semaphore(2)
 
     async def say(self, text: str) -> str:
-        """The name (path without suffix) of a sound that says `text`. Raises SpeechError."""
+        """The name (path without suffix) of a sound that says `text`. Raises SpeechError, and
+        OSError where the directory cannot be written."""
         name = sha256(f"{VOICE}\0{WORDS_PER_MINUTE}\0{text}".encode()).hexdigest()[:32]
         file = self._directory / f"{name}.wav"
         async with self._few:
@@ -96,8 +97,8 @@ class Speech:
     def _keep(self, part: Path, file: Path) -> None:
         part.chmod(0o644)
         part.replace(file)
-        files = sorted(self._directory.glob("*.wav"), key=lambda one: one.stat().st_mtime)
-        for old in files[:-FILES_KEPT]:
+        whole = [one for one in self._directory.glob("*.wav") if "." not in one.stem]
+        for old in sorted(whole, key=_used)[:-FILES_KEPT]:
             old.unlink(missing_ok=True)
 
 
@@ -109,6 +110,14 @@ def _fresh(file: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _used(file: Path) -> float:
+    """When it was used last; what another speaker has just let go of counts as oldest."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 async def _run(program: str, *arguments: str, text: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import wave
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -14,7 +15,14 @@ from typing import Any, Literal
 import pytest
 
 from bridge.channels.phone import KEYS, PhoneChannel, cause_of
-from bridge.channels.spoken import MAX_WORDS, SHORTENED, Speech, SpeechError, spoken_text
+from bridge.channels.spoken import (
+    FILES_KEPT,
+    MAX_WORDS,
+    SHORTENED,
+    Speech,
+    SpeechError,
+    spoken_text,
+)
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, OrderSheet, Progress, Received, Says
 from bridge.flows.ports import ActRefused, ActUnknown, OrderCall, PhoneSeen
 
@@ -98,7 +106,7 @@ class Quiet(Speech):
 
     def __init__(self) -> None:
         super().__init__(Path("/nowhere"))
-        self.error: SpeechError | None = None
+        self.error: OSError | None = None
 
     async def say(self, text: str) -> str:
         if self.error is not None:
@@ -254,9 +262,12 @@ async def test_refused_is_certain_and_unknown_is_said_to_be_unknown() -> None:
         assert line.told.states(2)[-1] == (A.UNKNOWN, None)
 
 
-async def test_without_a_voice_the_attempt_fails_and_says_why() -> None:
+@pytest.mark.parametrize(
+    "error", [SpeechError("espeak-ng: not there"), OSError(28, "No space left on device")]
+)
+async def test_without_a_voice_the_attempt_fails_and_says_why(error: OSError) -> None:
     async with wire() as line:
-        line.speech.error = SpeechError("espeak-ng: not there")
+        line.speech.error = error
         await line.channel.send(job())
         await turns()
         assert line.told.states() == [(A.FAILED, Cause.ERROR)]
@@ -365,3 +376,22 @@ async def test_words_become_a_sound_that_asterisk_plays_and_are_spoken_once(
     assert await speech.say(hostile) == name
     assert [one.name for one in file.parent.iterdir()] == [file.name]
     assert file.stat().st_mtime_ns >= made
+
+
+async def test_a_sound_of_another_speaker_in_the_making_is_left_alone(tmp_path: Path) -> None:
+    others = [tmp_path / f"other.{kind}.wav" for kind in ("1.part", "1.raw")]
+    for file in others:
+        file.touch()
+        os.utime(file, (0, 0))
+    for number in range(FILES_KEPT + 2):
+        (tmp_path / f"{number}.wav").touch()
+    (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere")  # listed, and cannot be looked at
+    await Speech(tmp_path).say("水管爆裂")
+    assert all(file.exists() for file in others)
+    assert len([*tmp_path.glob("*.wav")]) == FILES_KEPT + len(others)
+
+
+async def test_a_directory_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        await Speech(tmp_path / "file" / "spoken").say("水管爆裂")
