@@ -1,20 +1,23 @@
 """The unit's terminal: plain pages that work without scripts and on a telephone.
 
-A page shows what may cross to the unit and nothing else; that it was shown is journaled. GET never
-acts; forms are posted from our own origin with a strict cookie.
+A page shows what may cross to the unit and nothing else. What a person who signed in was shown is
+journaled; a mail's link shows what the mail has already said, and only what is pressed there is
+journaled. GET never acts; forms are posted from our own origin with a strict cookie.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime
 from importlib import resources
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from jinja2 import DictLoader, Environment
 from starlette.responses import RedirectResponse, Response
 
@@ -30,7 +33,10 @@ from bridge.domain.journal import Fact, Json
 from bridge.domain.order import Order
 from bridge.domain.order_state import OPEN
 from bridge.domain.unit import Unit
+from bridge.flows.ports import StoreError
 from bridge.wire.ack_link import TokenError, TokenExpired, check
+
+_log = structlog.get_logger(__name__)
 
 COOKIE = "unit"
 STORED_SECONDS = 12.0
@@ -60,13 +66,33 @@ class Pages:
 
 def unit_pages() -> APIRouter:
     """Routes of the terminal and of links in mails."""
-    router = APIRouter(include_in_schema=False)
     pages = Pages()
+    router = APIRouter(include_in_schema=False, route_class=_while_stored(pages))
     _files(router)
     _sign_in(router, pages)
     _terminal(router, pages)
     _link(router, pages)
     return router
+
+
+def _while_stored(pages: Pages) -> type[APIRoute]:
+    """Routes that answer 503 with a page where the store can neither read nor journal."""
+
+    class Route(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            inner = super().get_route_handler()
+
+            async def handler(request: Request) -> Response:
+                try:
+                    return await inner(request)
+                except (StoreError, TimeoutError) as error:
+                    _log.warning("unit.store_away", reason=f"{type(error).__name__}: {error}")
+                    refused = Refused("store-cannot-write")
+                    return pages.draw("base.html", status_of(refused), message=_said(refused))
+
+            return handler
+
+    return Route
 
 
 def _files(router: APIRouter) -> None:
@@ -118,6 +144,8 @@ def _terminal(router: APIRouter, pages: Pages) -> None:
         if who is None or parts.orders is None:
             return pages.draw("sign_in.html")
         grant, unit = who
+        if not parts.rates.take(grant.name):
+            return _too_many(pages)
         lines = [_line(order, unit, parts.orders) for order in parts.orders.orders.open_of(unit.id)]
         await _shown(parts.orders, grant, unit, None, ("order", "words", "place"))
         return pages.draw(

@@ -7,9 +7,12 @@ What is neither a proof nor a machine goes to a person: an alarm, and a line in 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
+
+import structlog
 
 from bridge.domain.code import Tries, order_of_code
 from bridge.domain.delivery import A, ChannelKind, Received
@@ -20,7 +23,10 @@ from bridge.domain.order_decide import report
 from bridge.domain.order_state import O
 from bridge.domain.proof import Verdict, judge
 from bridge.domain.unit import Unit
-from bridge.flows.orders import Orders
+from bridge.flows.orders import AGAIN_SECONDS, Orders
+from bridge.flows.ports import StoreError
+
+_log = structlog.get_logger(__name__)
 
 TRIES_CURSOR = "order.tries"
 KEYS_KEPT = 10_000
@@ -46,7 +52,8 @@ class Inbox:
 
     async def take(self, told: Received) -> Taken:
         """Take in one thing; durable when this returns. Raises Refused where a page or a menu can
-        say so: wrong-state, wrong-code, way-closed, no-such-order."""
+        say so: wrong-state, wrong-code, way-closed, no-such-order; StoreError where the order
+        cannot be read."""
         attempt, order = await self._named(told)
         unit = self._unit(told, attempt)
         if told.channel is ChannelKind.RADIO and attempt is None and unit is not None:
@@ -73,13 +80,18 @@ class Inbox:
 
     async def received(self, told: Received) -> bool:
         """The same for channels: what is refused goes to a person. Whether it counted."""
-        try:
-            taken = await self.take(told)
-        except Refused as refused:
-            unit = self._orders.by_source(told.channel, told.source)
-            await self._set_aside(told, Verdict.LOOK, unit, refused.code)
-            return False
-        return taken.verdict in (Verdict.PROVEN, Verdict.CODE)
+        while True:
+            try:
+                taken = await self.take(told)
+            except StoreError as error:  # an order that cannot be read now: nothing was done yet
+                _log.warning("inbox.unreadable", key=told.key, reason=str(error))
+                await asyncio.sleep(AGAIN_SECONDS)
+            except Refused as refused:
+                unit = self._orders.by_source(told.channel, told.source)
+                await self._set_aside(told, Verdict.LOOK, unit, refused.code)
+                return False
+            else:
+                return taken.verdict in (Verdict.PROVEN, Verdict.CODE)
 
     async def _named(self, told: Received) -> tuple[Attempt | None, Order | None]:
         ident = told.order

@@ -19,6 +19,7 @@ from websockets.typing import Origin, Subprotocol
 
 from bridge.desk.unit_socket import SUBPROTOCOL
 from bridge.domain.order_state import O
+from bridge.flows.ports import StoreError
 from bridge.wire.ack_link import AckToken, sign
 from tests.desk.desk_kit import ORIGIN, Kit, running, until
 from tests.desk.test_orders_rest import HOSTILE, give
@@ -296,3 +297,49 @@ async def test_files_of_the_page_are_served_and_json_is_no_form(kit: Kit) -> Non
         assert (await page.get(f"/unit/{name}")).status_code == 200
     answer = await page.post("/unit/sign-in", json={"token": "x"})
     assert answer.status_code == 415
+
+
+class StoreAway:
+    """`ports.OrderMemory` while the disk cannot be read."""
+
+    async def order_facts(self, order: str) -> Any:
+        raise StoreError("disk I/O error")
+
+
+async def test_an_order_that_cannot_be_read_is_a_page_that_says_so(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await give(kit, kit.client())
+    page = await browser(kit)
+    link = f"/ack/{token_for(order)}"
+    monkeypatch.setattr(kit.orders.orders, "memory", StoreAway())
+    monkeypatch.delitem(kit.orders.orders.book.orders, order)
+    for answer in (
+        await page.get(f"/unit/orders/{order}"),
+        await press(page, order, "sign"),
+        await page.get(link),
+        await page.post(link, data={"says": "sign"}),
+    ):
+        assert answer.status_code == 503
+        assert "text/html" in answer.headers["content-type"]
+        assert 'role="alert"' in answer.text
+
+
+async def test_what_cannot_be_journaled_is_not_shown(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await give(kit, kit.client())
+    page = await browser(kit)
+    monkeypatch.setattr("bridge.desk.unit_pages.STORED_SECONDS", 0.0)
+    for path in ("/unit", f"/unit/orders/{order}"):
+        answer = await page.get(path)
+        assert answer.status_code == 503
+        assert order not in answer.text
+
+
+async def test_the_list_is_asked_for_no_faster_than_anything_else(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await browser(kit)
+    monkeypatch.setattr("bridge.desk.parts.Rates.take", lambda *_: False)
+    assert (await page.get("/unit")).status_code == 429

@@ -14,6 +14,7 @@ from bridge.domain.errors import Refused
 from bridge.domain.order_state import O
 from bridge.domain.proof import Verdict
 from bridge.flows.order_desk import OrderAsk
+from bridge.flows.ports import StoreError
 from bridge.flows.rows import replay
 from bridge.store.rebuild import check
 from tests.orders.order_kit import CASE, SEAT, MovedClock, life
@@ -180,6 +181,38 @@ async def test_what_nobody_can_place_goes_to_a_person_once(tmp_path: Path) -> No
             await kit.inbox.received(told)
         assert len(await kit.facts("inbox.look")) == 1
         assert [name for name in kit.alarms if name.startswith("inbox.")] == ["inbox.m1"]
+
+
+async def test_what_is_told_of_an_order_that_cannot_be_read_waits_for_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with life(tmp_path) as kit:
+        (order,) = await kit.send()
+        await kit.settled()
+        memory, failed = kit.orders.memory, asyncio.Event()
+
+        class Away:
+            async def order_facts(self, order: str) -> Any:
+                failed.set()
+                raise StoreError("disk I/O error")
+
+        monkeypatch.setattr(kit.orders, "memory", Away())
+        del kit.orders.book.orders[order]
+        told = Received(
+            channel=T,
+            source="x",
+            at=kit.clock.now(),
+            key="k",
+            says=Says.SIGN,
+            unit="water",
+            order=order,
+        )
+        telling = asyncio.create_task(kit.inbox.received(told))
+        async with asyncio.timeout(30):
+            await failed.wait()
+            monkeypatch.setattr(kit.orders, "memory", memory)
+            assert await telling
+        assert (await kit.order(order)).state is O.ACKNOWLEDGED
 
 
 async def test_an_automatic_answer_never_counts_and_alarms_nobody(tmp_path: Path) -> None:
