@@ -62,8 +62,8 @@ class Owner(Protocol):
 
     def phone(self, seat: str, state: str) -> None: ...
 
-    def not_ended(self, call: str) -> None:
-        """The citizen of this call is there and hears no goodbye."""
+    def not_ended(self, call: str) -> bool:
+        """The citizen of this call is there and hears no goodbye. False: ask again later."""
         ...
 
     def members(self, members: Mapping[str, bool]) -> None:
@@ -238,11 +238,10 @@ class SwitchService:
         coming = about_to_come(book, learnt)
         for seen in differences(book, channels, self._translator, now, coming):
             self._owner.see(seen)
-        if coming:
+        citizens = [c for c in channels if c.unique == c.case and c.context != "goodbye"]
+        unsaid = [c for c in citizens if not self._owner.not_ended(c.case)]
+        if coming or unsaid:
             self._spawn(self._look_later(), "second look")
-        for channel in channels:
-            if channel.unique == channel.case and channel.context != "goodbye":
-                self._owner.not_ended(channel.case)
         since, self._lost_at = self._lost_at, None
         for call in live_calls(self._owner.book):
             start = since if since is not None else call.seen_at

@@ -298,12 +298,16 @@ class Calls:
         for leg in holder[:1]:
             self.see(Noted(call=act.call, at=self._clock.now(), what=E.NOT_HELD, leg=leg.id))
 
-    def not_ended(self, call: str) -> None:
+    def not_ended(self, call: str) -> bool:
         """The citizen is there though the call was to be ended, and nobody is ending it: it goes
-        on. Says nothing while acts of the case are under way."""
+        on. False: acts of the case are under way, so nothing can be said yet."""
         found = self.book.calls.get(call)
-        if found is not None and found.state is S.ENDING and not self._box(found.case).busy:
-            self.see(Noted(call=call, at=self._clock.now(), what=E.NOT_ENDED, leg=call))
+        if found is None or found.state is not S.ENDING:
+            return True
+        if self._box(found.case).busy:
+            return False
+        self.see(Noted(call=call, at=self._clock.now(), what=E.NOT_ENDED, leg=call))
+        return True
 
     def never_seen(self, call: Call, leg: Leg) -> None:
         """After a snapshot: a leg we asked for is nowhere, nor was its end seen."""

@@ -20,7 +20,7 @@ SEEDS = int(os.environ.get("SIM_SEEDS", "150"))
 FIRST = int(os.environ.get("SIM_FIRST", "1"))
 BOUND = 400
 """Seeds within which every planted bug is found."""
-KEPT = (60, 3570, 345, 349, 443, 606, 863, 1082)
+KEPT = (60, 312, 345, 349, 443, 606, 863, 1082, 3570)
 """Seeds that found faults of the code in their day; they are run for good."""
 
 
