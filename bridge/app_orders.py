@@ -192,7 +192,12 @@ def _use_ports(
     map27 = {int(number): Says(says) for number, says in own.map27_status.items()}
     gateways = GatewayPost(post, tetra=tetra or TETRA_STATUS, map27=map27 or MAP27_STATUS)
     service.gateways = gateways
-    service.ports = PortsClient(own.socket, gateways.take, lambda body: _passing(view, body))
+    service.ports = PortsClient(
+        own.socket,
+        gateways.take,
+        on_passing=lambda body: _passing(view, body),
+        on_away=lambda words: view.alarm("ports", words),
+    )
     for kind in (ChannelKind.RADIO, ChannelKind.SMS):
         service.use(GatewayChannel(kind, service.ports, post, clock))
 

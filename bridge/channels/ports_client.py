@@ -25,6 +25,8 @@ ANSWER_S: Final = 8.0
 """Seconds for an answer, a reconnection among them."""
 RETRY_S: Final = (0.1, 2.0)
 """First and longest pause before the socket is tried again."""
+AWAY_S: Final = 3.0
+"""Seconds without the port process until a person is told; its restart is shorter."""
 MAX_THINGS: Final = 1000
 """Things read ahead of what is durable; then reading waits."""
 
@@ -56,10 +58,15 @@ class PortsClient:
         path: Path,
         on_thing: OnThing,
         on_passing: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        on_away: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_away` is told in words that the port process is away; empty words: it is back."""
         self._path = path
         self._on_thing = on_thing
         self._on_passing = on_passing
+        self._on_away = on_away
+        self._away_since: float | None = None
+        self._away_told = False
         self._writer: asyncio.StreamWriter | None = None
         self._up = asyncio.Event()
         self._jobs: dict[str, tuple[Body, asyncio.Future[None]]] = {}
@@ -100,8 +107,22 @@ class PortsClient:
                     self._ended(writer)
                 if clock() - began > RETRY_S[1]:
                     pause, told = RETRY_S[0], False
+            self._away(clock())
             await asyncio.sleep(pause)
             pause = min(RETRY_S[1], pause * 2)
+
+    def _away(self, moment: float) -> None:
+        if self._away_since is None:
+            self._away_since = moment
+        elif moment - self._away_since >= AWAY_S and not self._away_told:
+            self._away_told = True
+            self._on_away(f"{self._path}: 端口进程无应答 / the port process does not answer")
+
+    def _back(self) -> None:
+        self._away_since = None
+        if self._away_told:
+            self._away_told = False
+            self._on_away("")
 
     def _ended(self, writer: asyncio.StreamWriter) -> None:
         """What was asked is not known; what is not durable is said again."""
@@ -144,7 +165,9 @@ class PortsClient:
             future = self._asked.pop(body.get("id", 0), None)
             if future is not None and not future.done():
                 future.set_result(body)
-        elif kind != "hello":
+        elif kind == "hello":
+            self._back()
+        else:
             self._on_passing(body)
 
     async def _take_things(self) -> None:

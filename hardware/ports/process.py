@@ -80,6 +80,7 @@ class PortProcess:
         """Received things that found the journal full; the sender had no acknowledgement."""
         self._traces: list[Trace] = []
         self._tasks: asyncio.TaskGroup | None = None
+        self._taking: dict[str, asyncio.Future[None]] = {}
         for gateway in gateways:
             trace = None
             if traces is not None:
@@ -145,6 +146,9 @@ class PortProcess:
         state = self._journal.state
         if not key or len(key) > 200:
             return Refusal(Why.REFUSED, "key")
+        if key in self._taking:
+            await asyncio.shield(self._taking[key])
+            return None
         if key in state.jobs or key in state.done:
             return None
         if len(state.things) >= MAX_THINGS or len(state.jobs) >= MAX_JOBS:
@@ -154,7 +158,11 @@ class PortProcess:
             return Refusal(Why.BAD_ADDRESS, f"{channel} {address}: 没有网关 / no gateway for it")
         job: Body = {k: v for k, v in body.items() if k in ("text", "status", "urgent")}
         job |= {"gateway": gateway, "address": address, "at": self._now().isoformat()}
-        await self._journal.append([{"e": "job", "key": key, "body": job}])
+        self._taking[key] = self._journal.append([{"e": "job", "key": key, "body": job}])
+        try:
+            await asyncio.shield(self._taking[key])
+        finally:
+            del self._taking[key]
         assert self._tasks is not None
         self._tasks.create_task(self._give(key, job), name=f"job {key}")
         return None
@@ -244,6 +252,10 @@ class PortProcess:
             )
         return found
 
+    def healths(self) -> Sequence[Body]:
+        """How every gateway is now, as it is said when it changes."""
+        return [_health(name, driver.health) for name, driver in self.drivers.items()]
+
     # what drivers tell
 
     def _event(self, gateway: str, event: RadioEvent) -> None:
@@ -267,8 +279,7 @@ class PortProcess:
         elif isinstance(event, EmergencyIn):
             self._keep(gateway, {"kind": "emergency", "source": event.source, "how": event.how})
         elif isinstance(event, Health):
-            health = {"usable": event.usable, "words": event.words, "dbm": event.dbm}
-            self.say({"type": "health", "gateway": gateway} | health)
+            self.say(_health(gateway, event))
         else:
             self.say(_passing(gateway, event))
 
@@ -317,6 +328,11 @@ class PortProcess:
 def channel_of(driver: str) -> str:
     """The wire of an order that a driver's received things belong to."""
     return driver if driver in ("sms", "fax") else "radio"
+
+
+def _health(gateway: str, event: Health) -> Body:
+    health = {"usable": event.usable, "words": event.words, "dbm": event.dbm}
+    return {"type": "health", "gateway": gateway} | health
 
 
 def _fax_page(event: FaxPageIn) -> Body:

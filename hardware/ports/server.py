@@ -20,6 +20,8 @@ class _Client:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
         self.owner = False
+        self.behind = False
+        """It is still being told what came before; things follow there, in order."""
 
     def send(self, body: Body) -> None:
         if self.writer.is_closing():
@@ -37,6 +39,7 @@ class PortServer:
         self._process = process
         self._path = path
         self._clients: set[_Client] = set()
+        self._tasks: asyncio.TaskGroup | None = None
         process.say = self._say
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -46,18 +49,22 @@ class PortServer:
         server = await asyncio.start_unix_server(self._serve, self._path)
         os.chmod(self._path, 0o660)
         try:
-            await stop.wait()
+            async with asyncio.TaskGroup() as self._tasks:
+                try:
+                    await stop.wait()
+                finally:
+                    self._tasks = None
+                    server.close()
+                    for client in list(self._clients):
+                        client.writer.transport.abort()
         finally:
-            server.close()
-            for client in list(self._clients):
-                client.writer.transport.abort()
             await server.wait_closed()
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
 
     def _say(self, body: Body) -> None:
         for client in list(self._clients):
-            if client.owner or body["type"] != "thing":
+            if body["type"] != "thing" or (client.owner and not client.behind):
                 client.send(body)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,6 +126,24 @@ class PortServer:
             if other.owner:
                 other.owner = False
                 other.writer.transport.abort()
-        client.owner = True
-        for thing in self._process.things():
-            client.send(thing)
+        if client.writer.is_closing() or self._tasks is None:
+            return
+        client.owner = client.behind = True
+        for health in self._process.healths():
+            client.send(health)
+        self._tasks.create_task(self._tell_all(client), name="things not stored")
+
+    async def _tell_all(self, client: _Client) -> None:
+        """As fast as they are read; those that come meanwhile follow."""
+        last = 0
+        while rest := [thing for thing in self._process.things() if thing["seq"] > last]:
+            for thing in rest:
+                last = thing["seq"]
+                client.send(thing)
+                try:
+                    await client.writer.drain()
+                except ConnectionError:
+                    return
+                if not client.owner or client.writer.is_closing():
+                    return
+        client.behind = False

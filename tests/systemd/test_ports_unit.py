@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridge.cli.ports import GATEWAYS, SOCKET, STATE
 from bridge.share import share
+from hardware.fax.uucp_lock import DIRECTORY
 
 UNITS = share("systemd")
 EXPOSURE = 8
@@ -47,6 +48,12 @@ def test_the_unit_starts_the_command_with_its_own_defaults() -> None:
     text = (UNITS / "bridge110-ports.service").read_text(encoding="utf-8")
     for option, path in (("gateways", GATEWAYS), ("state", STATE), ("socket", SOCKET)):
         assert f"--{option} {path}" in text
+
+
+def test_the_lock_files_of_serial_lines_can_be_made() -> None:
+    text = (UNITS / "bridge110-ports.service").read_text(encoding="utf-8")
+    place = str(DIRECTORY).replace("/var/", "/run/")  # Debian's symlink
+    assert f"ReadWritePaths=-{place}" in text.splitlines()
 
 
 def test_udev_rules_name_ports_by_their_plug_and_open_them_to_no_one_else() -> None:

@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -351,6 +352,101 @@ async def test_a_connection_that_ends_at_once_is_not_made_again_at_once(tmp_path
         await until(lambda: met > 1)
         await asyncio.sleep(0.5)
     assert met < 10
+
+
+async def test_a_backlog_above_what_a_socket_holds_reaches_its_owner_whole_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hardware.ports.server.MAX_BEHIND", 100_000)
+    body = {"kind": "text", "text": "x" * 50_000, "at": "2026-01-01T00:00:00+00:00"}
+    lines = [json.dumps({"e": "thing", "seq": n, "body": body}) for n in range(1, 81)]
+    (tmp_path / "ports.journal").write_text("\n".join(lines) + "\n")
+    async with terminal(tmp_path) as t, process(tmp_path) as p, owner(tmp_path / "ports.sock") as o:
+        await until(lambda: bool(o.things))
+        t.radio.status_from(OFFICER, 0x8003)
+        await until(lambda: len(o.things) == 81)
+        assert [seq for seq, _ in o.things] == list(range(1, 82))
+        await until(lambda: p.things() == [])
+        t.radio.status_from(OFFICER, 0x8003)
+        await until(lambda: len(o.things) == 82)
+
+
+async def test_the_server_ends_while_an_owner_does_not_read_its_backlog(tmp_path: Path) -> None:
+    body = {"kind": "text", "text": "x" * 50_000, "at": "2026-01-01T00:00:00+00:00"}
+    lines = [json.dumps({"e": "thing", "seq": n, "body": body}) for n in range(1, 81)]
+    (tmp_path / "ports.journal").write_text("\n".join(lines) + "\n")
+    async with asyncio.timeout(30):
+        async with terminal(tmp_path), process(tmp_path) as p:
+            path = tmp_path / "ports.sock"
+            reader, writer = await asyncio.open_unix_connection(path, limit=1024)
+            writer.write(encode({"type": "hello", "role": "owner"}))
+            assert await reader.readexactly(4)
+            assert p.test("radio", OFFICER) == ""
+        writer.close()
+    assert len(p.things()) == 80
+
+
+async def test_the_same_job_again_is_taken_only_once_the_first_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    real = Journal._write
+
+    def slow(self: Journal, data: bytes) -> None:
+        gate.wait(20)
+        real(self, data)
+
+    async with terminal(tmp_path) as t, process(tmp_path) as p:
+        monkeypatch.setattr(Journal, "_write", slow)
+        first = asyncio.ensure_future(p.take(job("k")))
+        again = asyncio.ensure_future(p.take(job("k")))
+        try:
+            await asyncio.wait((first, again), timeout=0.1)
+            assert not first.done()
+            assert not again.done()
+        finally:
+            gate.set()
+        assert (await first, await again) == (None, None)
+        await until(lambda: bool(t.radio.sent))
+    assert len(t.radio.sent) == 1
+
+
+async def test_a_person_is_told_that_the_port_process_is_away_and_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.channels.ports_client.AWAY_S", 0.2)
+    told: list[str] = []
+    passing: list[Mapping[str, Any]] = []
+
+    async def take(body: Mapping[str, Any], seq: int) -> None:
+        assert seq
+
+    client = PortsClient(tmp_path / "ports.sock", take, passing.append, told.append)
+    running = asyncio.ensure_future(client.run())
+    try:
+        await until(lambda: bool(told))
+        assert "ports.sock" in told[0]
+        async with terminal(tmp_path), process(tmp_path):
+            await until(lambda: told[1:] == [""])
+            await until(lambda: any(body["usable"] for body in passing))
+            assert {body["gateway"] for body in passing} == {"radio-1"}
+        await until(lambda: len(told) == 3)
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+
+
+async def test_an_owner_that_comes_late_is_told_how_every_gateway_is(tmp_path: Path) -> None:
+    async with terminal(tmp_path), process(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "ports.sock")
+        writer.write(encode({"type": "hello", "role": "owner"}))
+        decoder = Decoder()
+        found: list[dict[str, Any]] = []
+        while len(found) < 2:
+            found += decoder.feed(await reader.read(65536))
+        writer.close()
+    assert [body["type"] for body in found[:2]] == ["hello", "health"]
+    assert (found[1]["gateway"], found[1]["usable"]) == ("radio-1", True)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=30))
