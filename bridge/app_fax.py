@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-
-from PIL import Image
+from pathlib import Path
 
 from bridge.channels.fax import FaxChannel, FaxInbox, MakePaper, Reading
 from bridge.channels.ports_client import PortsClient
 from bridge.channels.radio import GatewayPost
-from bridge.documents.returned import PageTooLarge, Returned, read_page
+from bridge.documents.limited import Unreadable, read_file
+from bridge.documents.returned import Returned
 from bridge.flows.ports import Clock, FromChannel
 from bridge.settings import SettingsError
 from bridge.settings_wires import Fax
 
 
-def read_returned(page: Image.Image) -> Reading:
-    """What a page says; a page too large for any sheet of ours says nothing."""
+async def read_returned(file: Path) -> Reading:
+    """What the file of one page says, read in a confined process (guard S12). Whatever is wrong
+    with it is its trouble: a person looks."""
     try:
-        return read_page(page, page.info.get("dpi"))
-    except PageTooLarge as large:
-        return Returned(trouble=str(large))
+        pages = await read_file(file)
+    except (Unreadable, OSError) as error:
+        return Returned(trouble=f"传真无法识读 / the page cannot be read: {error}"[:300])
+    if len(pages) != 1:
+        return Returned(trouble=f"文件有 {len(pages)} 页 / {len(pages)} pages in place of one")
+    return pages[0].read
 
 
 async def open_fax(

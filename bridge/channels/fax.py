@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import io
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import structlog
-from PIL import Image
 
 from bridge.channels.fax_files import keep
 from bridge.channels.ports_client import PortsClient
@@ -26,7 +24,6 @@ from bridge.channels.radio import GatewayChannel
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, OrderSheet, Received, Says
 from bridge.domain.paper import Paper, PaperError
 from bridge.flows.ports import Clock, FromChannel
-from hardware.fax.page import PageError, read_tiff
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +46,8 @@ class Reading(Protocol):
     def trouble(self) -> str: ...
 
 
-ReadPage = Callable[[Image.Image], Reading]
+ReadPage = Callable[[Path], Awaitable[Reading]]
+"""Reads the file of one page. Raises nothing for what stands in it."""
 
 
 class FaxChannel(GatewayChannel):
@@ -94,10 +92,7 @@ class FaxInbox:
         reading: Reading | None = None
         if tiff:
             await asyncio.to_thread(keep, self._inbox / name, tiff)
-            try:
-                reading = await asyncio.to_thread(self._look, tiff)
-            except PageError as error:
-                words = words or str(error)
+            reading = await self._read(self._inbox / name)
         else:
             words = words or "页面无法保存 / the page could not be kept"
         if reading is not None:
@@ -116,10 +111,6 @@ class FaxInbox:
                 attachments=(name,) if tiff else (),
             )
         )
-
-    def _look(self, tiff: bytes) -> Reading:
-        (page,) = read_tiff(io.BytesIO(tiff))
-        return self._read(page.image())
 
 
 def page_name(body: Mapping[str, Any], at: datetime, seq: int) -> str:

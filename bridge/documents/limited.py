@@ -66,14 +66,19 @@ async def read_file(file: Path) -> Sequence[Page]:
         await child.wait()
     try:
         said: Any = json.loads(out)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable(f"the reader ended with {child.returncode}") from error
-    if "trouble" in said:
-        raise Unreadable(str(said["trouble"]))
-    return [_page(one) for one in said["pages"]]
+    try:
+        if "trouble" in said:
+            raise Unreadable(str(said["trouble"]))
+        return [_page(one) for one in said["pages"]]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Unreadable("the reader says what no reader says") from error
 
 
 def _page(one: Any) -> Page:
+    if not all(isinstance(one[name], str | None) for name in ("order", "code", "trouble")):
+        raise ValueError("no text")
     marks = {Tick(tick): Mark(mark) for tick, mark in one["marks"].items()}
     ink = {Tick(tick): float(part) for tick, part in one["ink"].items()}
     return Page(one["page"], Returned(one["order"], one["code"], marks, ink, one["trouble"]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import functools
+import io
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +23,7 @@ from bridge.channels.fax import FaxChannel, FaxInbox, page_name
 from bridge.channels.ports_client import PortsClient
 from bridge.channels.radio import GatewayPost
 from bridge.documents.form import Tick
+from bridge.documents.returned import read_page
 from bridge.documents.service import Documents
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Says
 from bridge.settings import SettingsError
@@ -172,7 +175,8 @@ async def test_an_order_is_delivered_and_its_sheet_is_what_comes_out(
         (sheet,) = pages_of((await documents.paper(order_sheet())).tiff)
         (octets,) = far.received
         assert printed(octets) == page_of_image(sheet)
-        assert read_returned(printed(octets).image()).order == ORDER
+        image = printed(octets).image()
+        assert read_page(image, image.info.get("dpi")).order == ORDER
 
 
 @pytest.mark.parametrize(
@@ -345,6 +349,46 @@ async def test_a_page_that_cannot_be_kept_is_not_let_go(
         finally:
             running.cancel()
             await asyncio.wait((running,))
+
+
+def tiff_of(*pages: Image.Image) -> bytes:
+    """One file with these pages."""
+    out = io.BytesIO()
+    pages[0].save(
+        out, "TIFF", compression="group4", save_all=True, append_images=pages[1:], dpi=(204, 196)
+    )
+    return out.getvalue()
+
+
+BLANK = Image.new("1", (1728, 400), 1)
+
+
+@pytest.mark.parametrize(
+    ("tiff", "words"),
+    [
+        (tiff_of(BLANK, BLANK), "2 pages"),
+        (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "cannot be read"),
+        (b"no picture", "cannot be read"),
+        (tiff_of(Image.new("1", (9000, 40), 1)), "cannot be read"),
+    ],
+    ids=["two pages", "no page", "no tiff", "too wide"],
+)
+async def test_a_file_that_is_not_one_page_of_ours_goes_to_a_person(
+    tmp_path: Path, tiff: bytes, words: str
+) -> None:
+    told = Told()
+    body = {
+        "at": "2026-03-01T08:00:00+00:00",
+        "document": "ab12",
+        "page": 1,
+        "whole": True,
+        "tiff": base64.b64encode(tiff).decode(),
+    }
+    await FaxInbox(tmp_path, read_returned, told).take(body, 1)
+    (got,) = told.got
+    assert (got.says, got.order, got.code) == (Says.NOTHING, None, None)
+    assert words in got.words
+    assert (tmp_path / got.attachments[0]).read_bytes() == tiff
 
 
 def test_a_page_has_a_name_of_ours_whatever_it_is_called() -> None:
