@@ -37,6 +37,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
             "缺少 12345,请加上 [desks.12345]",
             "desk 12345 is missing; add [desks.12345] with title, dial, accept, ring_timeout_s",
         )
+    yield from _without_orders(settings)
     yield from _wires(settings)
     for group, parties in (("desks", settings.desks), ("units", settings.units)):
         yield from _parties(settings, group, parties)
@@ -193,6 +194,19 @@ def _seats(settings: Settings) -> Iterator[Fault]:
                     f"没有坐席 {seat},请加入 seats.ids 或更正",
                     f"there is no seat {seat}; add it to seats.ids or correct it",
                 )
+
+
+def _without_orders(settings: Settings) -> Iterator[Fault]:
+    """Wires of orders where there are none would be left out without a word."""
+    if settings.orders is not None:
+        return
+    for name in ("mail", "fax", "documents", "ports"):
+        if name in settings.model_fields_set:
+            yield Fault(
+                (name,),
+                "本节只用于指令,请加上 [orders] 或删去本节",
+                f"serves orders alone; add [orders] or remove [{name}]",
+            )
 
 
 def _wires(settings: Settings) -> Iterator[Fault]:

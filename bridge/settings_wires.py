@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.settings_parts import Host, Line, Number, Part, Port, SecretFile, Short
+from bridge.settings_parts import Host, Line, Number, Part, Port, SecretFile
 
 StatusSays = Literal["sign", "arrived", "result", "progress", "dispute", "in-hand"]
 Encryption = Literal["tls", "starttls", "none"]
@@ -88,7 +88,6 @@ class Platform(Part):
     next_key_file: SecretFile | None = None
     """While the key is changed: accepted too."""
     ca_file: Path | None = Field(default=None, strict=False)
-    areas: tuple[Short, ...] = Field(default=(), strict=False)
     aliases: tuple[Alias, ...] = Field(default=(), strict=False)
 
 

@@ -72,3 +72,30 @@ def test_a_local_mail_server_may_speak_in_clear() -> None:
     found = settings(shipped() + local)
     assert found.mail is not None
     assert found.mail.encryption == "none"
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        (MAIL[: MAIL.index("[mail.replies]")], "mail"),
+        ('[fax]\ninbox = "/var/lib/bridge110/fax"\n', "fax"),
+        ("[documents]\n", "documents"),
+        ('[ports]\nsocket = "/run/bridge110/ports.sock"\n', "ports"),
+    ],
+)
+def test_a_wire_of_orders_without_orders_is_a_fault(section: str, name: str) -> None:
+    head, orders, keys = shipped().partition("[orders]\n")
+    assert orders
+    settings(f"{head}{orders}{keys}\n{section}")
+    assert settings(head).orders is None
+    with pytest.raises(SettingsError) as found:
+        settings(f"{head}\n{section}")
+    assert f"{name}: 本节只用于指令" in str(found.value)
+    assert f"add [orders] or remove [{name}]" in str(found.value)
+
+
+def test_a_platform_has_no_key_that_nothing_reads() -> None:
+    with pytest.raises(SettingsError, match=r"platforms\.12345\.areas"):
+        settings(
+            shipped() + MAIL.replace('key_file = "platform', 'areas = ["x"]\nkey_file = "platform')
+        )
