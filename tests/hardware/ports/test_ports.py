@@ -442,8 +442,9 @@ async def test_an_owner_that_comes_late_is_told_how_every_gateway_is(tmp_path: P
         writer.write(encode({"type": "hello", "role": "owner"}))
         decoder = Decoder()
         found: list[dict[str, Any]] = []
-        while len(found) < 2:
-            found += decoder.feed(await reader.read(65536))
+        async with asyncio.timeout(20):
+            while len(found) < 2:
+                found += decoder.feed(await reader.read(65536))
         writer.close()
     assert [body["type"] for body in found[:2]] == ["hello", "health"]
     assert (found[1]["gateway"], found[1]["usable"]) == ("radio-1", True)
