@@ -25,6 +25,8 @@ STILL_POLLS = 2
 ALONE_S = 1.0
 """A seat alone in a bridge for so long is brought back to its citizen (sheet, section 3)."""
 HEARTBEAT_S = 1.0
+LOOK_S = 0.1
+"""While the link is away: the plans hear of us soon after it is back."""
 AT_ONCE = 32
 """Packet counts asked for at the same time."""
 
@@ -69,11 +71,12 @@ class Watch:
     async def beat(self) -> None:
         """Until cancelled: tell the plans each second that we are here to be asked."""
         while True:
-            if self._link.state.usable:
+            usable = self._link.state.usable
+            if usable:
                 second = str(int(self._now().timestamp()))
                 with contextlib.suppress(ActionError):  # the link says by itself how it is
                     await self._link.call("Setvar", {"Variable": "HEARTBEAT", "Value": second})
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(HEARTBEAT_S if usable else LOOK_S)
 
     async def _packets(self) -> None:
         due = list(self._listened())

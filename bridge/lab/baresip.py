@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -203,7 +202,7 @@ async def start_baresip(
     try:
         recordings = directory / "heard"
         recordings.mkdir()
-        control = free_port(socket.SOCK_STREAM)
+        control = free_port()
         text = configuration(root.baresip_modules, recordings, free_port(), control, tone)
         (directory / "config").write_text(text, encoding="utf-8")
         account = Account(server, user, secret, answer, registers)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import socket
 from pathlib import Path
+from typing import Final
 
 from bridge.lab.packages import find_program
 from bridge.lab.ports import HOST
+
+FIRST_PORT: Final = 61_000
+LAST_PORT: Final = 65_000
+TRIES: Final = 500
+KINDS: Final = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
 
 
 async def launch(command: list[str], directory: Path) -> asyncio.subprocess.Process:
@@ -48,8 +55,23 @@ async def end(process: asyncio.subprocess.Process, patience: float = 0.0) -> int
     return await process.wait()
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A port of 127.0.0.1 that nobody uses just now (UDP unless told otherwise)."""
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses just now, nor the one above it, for TCP and UDP: a
+    telephone takes both. None that the system gives out by itself (32768 to 60999).
+
+    Raises OSError when there is none.
+    """
+    for _ in range(TRIES):
+        port = random.randrange(FIRST_PORT, LAST_PORT, 2)
+        if all(_free(port + step, kind) for step in (0, 1) for kind in KINDS):
+            return port
+    raise OSError(f"no free pair of ports from {FIRST_PORT} to {LAST_PORT}")
+
+
+def _free(port: int, kind: socket.SocketKind) -> bool:
     with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
