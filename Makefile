@@ -38,7 +38,9 @@ run: machine
 
 test: machine
 	@echo '运行测试 / running the tests' >&2
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST) </dev/null
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST) </dev/null || { [ $$? -eq 1 ] && \
+	    echo '失败的测试单独再运行一次 / what failed beside others is judged alone' >&2 && \
+	    exec $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(PYTEST) </dev/null; }
 
 # Other programs are downloaded and run, some need root; and the drivers at full length: ten million
 # octets a codec, many stateful runs. Not part of the ordinary suite.

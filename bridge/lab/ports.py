@@ -90,9 +90,10 @@ def claimed(ports: LabPorts) -> Iterator[LabPorts]:
 
 
 @contextmanager
-def spare_ports() -> Iterator[LabPorts]:
+def spare_ports(*, last_first: bool = False) -> Iterator[LabPorts]:
     """Keeps the first ports that nobody uses, for tests. Raises SetupError when all are taken."""
-    for base in range(FIRST_SPARE, LAST_BASE + 1, STEP):
+    bases = range(FIRST_SPARE, LAST_BASE + 1, STEP)
+    for base in reversed(bases) if last_first else bases:
         ports = LabPorts(base)
         with _lock(ports) as free:
             if free and not _busy(ports):

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.live
 def lab_ports(asterisk_root: AsteriskRoot) -> Iterator[LabPorts]:
     """Ports that nobody uses; what the laboratory there left is gone afterwards."""
     assert asterisk_root.version  # built before, so that no test waits for it
-    with spare_ports() as found:
-        ports = found
+    with spare_ports(last_first=True) as found:
+        ports = found  # the laboratory takes them itself: far from where other tests look
     yield ports
     lab(ports, "down")
     shutil.rmtree(cache_dir() / f"lab-{ports.base}", ignore_errors=True)
