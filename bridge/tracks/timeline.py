@@ -19,7 +19,9 @@ from bridge.tracks.wav import BUFFER_SAMPLES, RATE, SAMPLE_BYTES, Damage, Sound
 SAMPLES_PER_MS: Final = RATE // 1000
 EVENT_TRUST_MS: Final = 2000
 """An event further from the name was read late (a stalled reader reads the past): name counts."""
-SILENT_MS: Final = 100
+PACKET_MS: Final = 20
+"""One packet: a first sound so soon after the name's time is no later than can be told."""
+SILENT_MS: Final = 80
 """A leg that sends its first sound so much after the name's time starts then (see `_sounding`)."""
 WRITTEN_SLACK_MS: Final = 1000
 """A file written later than this after its leg's end was touched by others: no witness."""
@@ -146,8 +148,11 @@ def _sounding(take: Take, stay: LegTimes | None) -> int | None:
     length = take.sound.samples // SAMPLES_PER_MS
     late = take.written_ms - length - take.name.started_ms
     touched = take.written_ms > milliseconds(stay.ended_at) + WRITTEN_SLACK_MS
-    if touched or length == 0 or late <= SILENT_MS + length // DRIFT:
+    drift = length // DRIFT
+    if touched or length == 0 or late <= PACKET_MS + drift:
         return None
+    if late <= SILENT_MS + drift:  # began late or was written late: between the two, 40 ms at most
+        return take.name.started_ms + late // 2
     return take.name.started_ms + late
 
 

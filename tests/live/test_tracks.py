@@ -36,7 +36,7 @@ AT_ONCE, TURNS = 10, 2
 HIGH, LOW = (30_000, 1_000_000, 30), (1_000, 1_000, 10)
 """RTP numbers of the seat and of the third that made a mixing recorder lose the third."""
 MARK_S = 0.3
-TOLERANCE_S = 0.08  # 0.04 on a quiet machine: frames of 20 ms, and telephones beside other tests
+TOLERANCE_S = 0.04
 WHOLE = 0.9
 """Of a track: the frame in which a tone changes, and this machine's own pauses, are not counted."""
 VOICES = {"citizen": CITIZEN, "seat": SECOND_SEAT, "hotline": HOTLINE}
