@@ -173,6 +173,8 @@ class Acts:
             await begun
         elif act.private_with is None:
             await self._lock(act)
+        else:
+            await self._no_key_calls(act.citizen)
         asks = target.accept == "press"
         if act.private_with is not None:
             context = "consult-accepts" if asks else "consult"
@@ -228,6 +230,14 @@ class Acts:
             raise ActRefused("third-already-called", "the seat's key came first")
         if keyed:
             await self._key_decides(citizen)
+
+    async def _no_key_calls(self, citizen: str) -> None:
+        """A private consultation takes no lock; it gives way to a third that the key is calling."""
+        joining, by = await asyncio.gather(
+            self._shared(citizen, "JOINING"), self._shared(citizen, "JOINED_BY")
+        )
+        if by == "key" and joining.isdigit() and int(joining) > int(self._epoch()):
+            raise ActRefused("third-already-called", "the seat's key came first")
 
     async def _key_decides(self, citizen: str) -> None:
         for _ in range(KEY_LOOKS):
