@@ -12,7 +12,7 @@ from bridge.cli import app
 from bridge.cli.output import CommandError, shown_lines
 from bridge.flows.ports import StoreError
 from bridge.lab.progress import SetupError
-from bridge.settings import SettingsError
+from bridge.settings.model import SettingsError
 from bridge.store import StoreRefused
 from bridge.tokens import TokensError
 

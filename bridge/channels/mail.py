@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from bridge.channels.email import EmailChannel, MailServer, MakePaper, Spawn, tls_context
 from bridge.channels.mail_box import MailboxAccount, ReplyMailbox
 from bridge.flows.ports import Clock, FromChannel
-from bridge.settings_parts import SettingsError, read_secret
-from bridge.settings_wires import Mail
+from bridge.settings.parts import SettingsError, read_secret
+from bridge.settings.wires import Mail
 from bridge.wire.ack_link import MIN_KEY
 
 

@@ -33,7 +33,7 @@ from bridge.cli.output import (
 from bridge.domain.call import as_json
 from bridge.domain.journal import Entry, Json, iso
 from bridge.flows.ports import Row
-from bridge.settings import DEFAULT_CONFIG, Settings
+from bridge.settings.model import DEFAULT_CONFIG, Settings
 from bridge.store import CaseLine, Reader
 from bridge.store.reader import PAGE
 

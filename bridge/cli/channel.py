@@ -7,7 +7,7 @@ import typer
 from bridge.cli.order_words import channel_words
 from bridge.cli.output import AsJson, Config, emit, table
 from bridge.cli.reach import TokenFile, Url, asked
-from bridge.settings import DEFAULT_CONFIG
+from bridge.settings.model import DEFAULT_CONFIG
 
 app = typer.Typer(help="指令通道 / wires of orders", no_args_is_help=True)
 

@@ -11,7 +11,7 @@ from bridge.cli.check_live import live
 from bridge.cli.check_machine import machine
 from bridge.cli.check_result import Found, bad, good, unseen, words
 from bridge.cli.output import AsJson, CommandError, Config, emit, run_async, settings_of
-from bridge.settings import CREDENTIALS_VARIABLE, DEFAULT_CONFIG, Settings, SettingsError
+from bridge.settings.model import CREDENTIALS_VARIABLE, DEFAULT_CONFIG, Settings, SettingsError
 
 
 def check(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:

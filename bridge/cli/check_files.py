@@ -11,9 +11,9 @@ from bridge.asterisk.conf_text import ConfError
 from bridge.asterisk.lint import lint
 from bridge.asterisk.plan_files import PlanFiles, read_plan
 from bridge.cli.check_result import Found, bad, judged, unseen
-from bridge.settings import OrderSettings, Settings, SettingsError
+from bridge.settings.model import OrderSettings, Settings, SettingsError
+from bridge.settings.units import load_units
 from bridge.share import share
-from bridge.units_file import load_units
 
 HOTLINE: Final = "12345"
 SHOWN: Final = 6

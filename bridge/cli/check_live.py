@@ -17,7 +17,7 @@ from bridge.asterisk.errors import ActionError, ActionRejected
 from bridge.asterisk.link_state import AmiSettings, LinkState
 from bridge.asterisk.manager import AmiLink
 from bridge.cli.check_result import Found, bad, good, judged, unseen
-from bridge.settings import Settings
+from bridge.settings.model import Settings
 
 OLDEST_ASTERISK: Final = (22, 10, 1)
 LOGIN_S: Final = 6.0

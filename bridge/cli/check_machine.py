@@ -13,8 +13,8 @@ from typing import Final
 from bridge.cli.check_result import Found, bad, good, judged
 from bridge.flows.ports import StoreError
 from bridge.lab.sounds import read_prompts
-from bridge.settings import Settings, SettingsError
-from bridge.settings_parts import read_secret, secret_path
+from bridge.settings.model import Settings, SettingsError
+from bridge.settings.parts import read_secret, secret_path
 from bridge.share import share
 from bridge.store.connection import open_reading, sqlite_version
 from bridge.store.space import LOW_BYTES, LOW_SHARE
@@ -168,7 +168,7 @@ def _tokens(settings: Settings) -> Found:
 
 def _papers(settings: Settings) -> Found:
     """Whether every template makes a paper with the typeface of this machine."""
-    from bridge.app_papers import open_documents  # a typeface of 16 MB: only where it is looked at
+    from bridge.app.papers import open_documents  # a typeface of 16 MB: only where it is looked at
 
     try:
         open_documents(settings).close()

@@ -9,7 +9,7 @@ import typer
 
 from bridge.cli.output import AsJson, CommandError, Config, emit, progress, settings_of
 from bridge.flows.rows import replay
-from bridge.settings import DEFAULT_CONFIG
+from bridge.settings.model import DEFAULT_CONFIG
 from bridge.store import Head
 from bridge.store import backup as copying
 from bridge.store import rebuild as rebuilding

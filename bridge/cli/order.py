@@ -13,7 +13,7 @@ import typer
 from bridge.cli.order_words import channel_words, state_words
 from bridge.cli.output import AsJson, CommandError, Config, emit, masked, shown, table
 from bridge.cli.reach import TokenFile, Url, asked
-from bridge.settings import DEFAULT_CONFIG
+from bridge.settings.model import DEFAULT_CONFIG
 
 app = typer.Typer(help="指令 / orders to units", no_args_is_help=True)
 

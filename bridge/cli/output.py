@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from bridge import plain
-from bridge.settings import DEFAULT_CONFIG, Settings
-from bridge.settings_file import load
+from bridge.settings.file import load
+from bridge.settings.model import DEFAULT_CONFIG, Settings
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import typer
 
 from bridge.cli.output import AsJson, Config, emit, shown, table
 from bridge.cli.reach import TokenFile, Url, asked
-from bridge.settings import DEFAULT_CONFIG
+from bridge.settings.model import DEFAULT_CONFIG
 
 app = typer.Typer(help="平台对接 / links to other platforms", no_args_is_help=True)
 Status = Annotated[str | None, typer.Option("--status", help="只看某一状态 / of one status")]

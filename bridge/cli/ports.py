@@ -11,8 +11,8 @@ from typing import Annotated, Final
 
 import typer
 
+from bridge.app.sd_notify import notify
 from bridge.cli.output import CommandError, tell
-from bridge.sd_notify import notify
 from hardware.gateways import GatewayError, read_gateways
 from hardware.ports.journal import Journal, JournalError
 from hardware.ports.process import PortProcess

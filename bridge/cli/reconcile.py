@@ -30,7 +30,7 @@ from bridge.cli.output import (
 )
 from bridge.domain.journal import Json, iso
 from bridge.domain.reconcile import WORDS, Difference, Reckoning, SwitchCall, ToldCall, reckon
-from bridge.settings import DEFAULT_CONFIG, Settings
+from bridge.settings.model import DEFAULT_CONFIG, Settings
 from bridge.store import Reader
 
 PIECE: Final = 16 * 1024 * 1024

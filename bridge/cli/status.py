@@ -10,7 +10,7 @@ from bridge.cli.case_words import state_words
 from bridge.cli.daemon import ask, read_token
 from bridge.cli.output import AsJson, CommandError, Config, emit, settings_of, shown
 from bridge.cli.reach import TokenFile, Url
-from bridge.settings import DEFAULT_CONFIG
+from bridge.settings.model import DEFAULT_CONFIG
 
 
 def status(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli.output import AsJson, CommandError, Config, emit, settings_of, shown, table, tell
-from bridge.settings import DEFAULT_CONFIG
+from bridge.settings.model import DEFAULT_CONFIG
 from bridge.tokens import (
     MAX_LIFE_DAYS,
     Role,

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from bridge.cli.order_words import channel_words
 from bridge.cli.output import AsJson, CommandError, Config, emit, shown, table
 from bridge.cli.reach import TokenFile, Url, asked
-from bridge.settings import DEFAULT_CONFIG
+from bridge.settings.model import DEFAULT_CONFIG
 
 app = typer.Typer(help="联动单位 / units", no_args_is_help=True)
 

@@ -28,7 +28,7 @@ from bridge.flows.peers import Peers
 from bridge.flows.ports import Answer, Clock
 from bridge.flows.room import Room
 from bridge.flows.view import View
-from bridge.settings import Settings, expand
+from bridge.settings.model import Settings, expand
 from bridge.tokens import TokenRecord, TokensError, read_tokens
 
 _log = structlog.get_logger(__name__)

@@ -21,8 +21,8 @@ from bridge.documents.form import Cell, Form, Row, Slip, Tick
 from bridge.documents.values import DRILL_PREFIX, NEEDED, Sheet, kind_of, marks, names, values
 from bridge.domain.delivery import OrderSheet
 from bridge.domain.paper import PaperKind
+from bridge.settings.toml_lines import KeyPath, key_lines, line_of
 from bridge.share import share
-from bridge.toml_lines import KeyPath, key_lines, line_of
 
 MAX_BYTES: Final = 64 * 1024
 _HOLE: Final = re.compile(r"\{([^{}]*)\}")

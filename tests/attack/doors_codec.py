@@ -24,7 +24,7 @@ from bridge.asterisk.translate import EVENTS, Translator
 from bridge.cli import app
 from bridge.cli.output import shown, table
 from bridge.domain.seen import Arrived
-from bridge.settings import SettingsError
+from bridge.settings.model import SettingsError
 from bridge.tracks.naming import BadName, parse
 from bridge.wire.agi import (
     AgiCommandError,

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bridge.app_fax import open_fax, read_returned
+from bridge.app.fax import open_fax, read_returned
 from bridge.channels.fax import FaxChannel, FaxInbox, page_name
 from bridge.channels.ports_client import PortsClient
 from bridge.channels.radio import GatewayPost
@@ -26,8 +26,8 @@ from bridge.documents.form import Tick
 from bridge.documents.returned import read_page
 from bridge.documents.service import Documents
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Says
-from bridge.settings import SettingsError
-from bridge.settings_wires import Fax
+from bridge.settings.model import SettingsError
+from bridge.settings.wires import Fax
 from hardware.fax.gateway import FaxGateway, same_number
 from hardware.fax.line import FaxLine
 from hardware.fax.model import Model

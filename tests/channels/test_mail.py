@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.channels.mail import MailParts, open_mail
-from bridge.settings import SettingsError
-from bridge.settings_wires import Mail
+from bridge.settings.model import SettingsError
+from bridge.settings.wires import Mail
 from tests.channels.mail_kit import FixedClock, Spawned, Told, plain_paper
 from tests.settings.settings_kit import settings, shipped
 from tests.settings.test_wires import MAIL

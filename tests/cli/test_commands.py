@@ -18,7 +18,7 @@ from bridge.cli.check_files import endpoint_faults, shipped_contexts
 from bridge.cli.check_live import version_of
 from bridge.cli.check_machine import host_name
 from bridge.cli.output import CommandError
-from bridge.settings_file import load
+from bridge.settings.file import load
 from bridge.share import share
 from bridge.tokens import digest, read_tokens
 from tests.cli.cli_kit import make_config, run

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.domain.journal import Fact, Json
-from bridge.settings_file import load
+from bridge.settings.file import load
 from tests.cli.cli_kit import BEGUN, CALL, CASE, facts, fill, make_config, run
 
 FILES = {f"{CALL}-citizen-1.wav": b"citizen", f"{CALL}-seat-8001-2.wav": b"seat" * 100}

@@ -19,7 +19,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from bridge.app_orders import Post
+from bridge.app.orders import Post
 from bridge.channels.terminal import TerminalChannel
 from bridge.desk.cti import SUBPROTOCOL
 from bridge.desk.desk import Desk
@@ -40,7 +40,7 @@ from bridge.flows.room import Room
 from bridge.flows.terminals import Terminals
 from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
-from bridge.settings import Settings
+from bridge.settings.model import Settings
 from bridge.store import Options, SqliteStore, open_store
 from bridge.tokens import TokenRecord, add_token, digest, new_token
 from tests.desk.simulated_switch import SimulatedSwitch

@@ -7,7 +7,7 @@ from typing import NoReturn, cast
 
 import pytest
 
-from bridge import app
+from bridge.app import daemon as root
 from bridge.domain.call import Call, Leg, Role
 from bridge.flows.view import View
 from bridge.store.store import SqliteStore
@@ -21,10 +21,10 @@ async def test_a_recording_that_cannot_be_closed_is_told(monkeypatch: pytest.Mon
     async def still_grows(*_: object, **__: object) -> NoReturn:
         raise NotReady("call 1.1: a.wav still grows; close the call again")
 
-    monkeypatch.setattr(app, "close_call", still_grows)
+    monkeypatch.setattr(root, "close_call", still_grows)
     loaded = settings(shipped())
     view = View("epoch", lambda: AT, loaded.site.tz)
-    daemon = app.Daemon(loaded, cast(SqliteStore, None), view)
+    daemon = root.Daemon(loaded, cast(SqliteStore, None), view)
     call = Call("1.1", "20261124-0001", "PJSIP/trunk-1", "138", "110")
     call.legs["1.1"] = Leg("1.1", call.channel, Role.CITIZEN, "citizen", joined_at=AT)
     found = await daemon._tracks(call)

@@ -15,8 +15,8 @@ from bridge.cli.check_files import shipped_contexts
 from bridge.cli.check_live import live
 from bridge.lab.settings_file import AMI_FILE, TOKENS_FILE, UNITS_FILE, lab_toml, lab_units
 from bridge.lab.switch import Switch
-from bridge.settings import Settings
-from bridge.settings_file import load
+from bridge.settings.file import load
+from bridge.settings.model import Settings
 
 ALL = frozenset(
     {"AMI", "Asterisk version", "AMI rights", "AMI events", "dialplan running"},

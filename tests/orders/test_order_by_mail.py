@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app_orders import Post
+from bridge.app.orders import Post
 from bridge.channels.email import EmailChannel
 from bridge.channels.mail_reply import read_mail
 from bridge.documents.service import Documents

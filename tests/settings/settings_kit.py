@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.settings import Settings
-from bridge.settings_file import parse
+from bridge.settings.file import parse
+from bridge.settings.model import Settings
 from bridge.share import share
 
 SHIPPED = share("config") / "bridge.toml"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bridge.domain.call import Role
 from bridge.lab.ports import LabPorts
 from bridge.lab.settings_file import lab_toml
-from bridge.settings import DIAL_FORM, SettingsError, expand
-from bridge.settings_file import MAX_BYTES, load, parse
+from bridge.settings.file import MAX_BYTES, load, parse
+from bridge.settings.model import DIAL_FORM, SettingsError, expand
 from tests.settings.settings_kit import line_with, make_places, settings, shipped
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.settings.toml_lines import KeyPath, key_lines, line_of
 from bridge.share import share
-from bridge.toml_lines import KeyPath, key_lines, line_of
 
 HARD = '''# a [comment] = not a key
 title = "a # b [c]" # words

@@ -8,9 +8,9 @@ import pytest
 
 from bridge.domain.delivery import ChannelKind
 from bridge.domain.ladder import GENERAL, To
-from bridge.settings import SettingsError
+from bridge.settings.model import SettingsError
+from bridge.settings.units import parse_units
 from bridge.share import share
-from bridge.units_file import parse_units
 
 SHIPPED = (share("config") / "units.toml").read_text(encoding="utf-8")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.settings import SettingsError
+from bridge.settings.model import SettingsError
 from tests.settings.settings_kit import settings, shipped
 
 MAIL = """

@@ -1,4 +1,4 @@
-"""One life of the daemon: the real flows, AMI link, resync and commands, wired as `bridge/app.py`.
+"""One life of the daemon: the real flows, link, resync and commands, as `bridge/app` wires them.
 
 What lies below them is simulated: store, wire, clock. Doors (REST, FastAGI, recordings) are left
 out; people ask through `Commands`, as the REST routes do.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any, Literal
 
-from bridge.app_orders import Post
+from bridge.app.orders import Post
 from bridge.channels.phone import PhoneChannel
 from bridge.channels.terminal import TerminalChannel
 from bridge.domain.call import Book

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import sd_notify
+from bridge.app import sd_notify
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_watchdog_time_is_in_seconds_and_ours_alone() -> None:
 CHILD = """
 import os, sys
 os.environ["LISTEN_PID"] = str(os.getpid())
-from bridge import sd_notify
+from bridge.app import sd_notify
 [one] = sd_notify.listen_fds()
 print(one.getsockname()[1], os.get_inheritable(one.fileno()))
 os.environ["LISTEN_PID"] = "1"

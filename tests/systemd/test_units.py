@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.settings_file import load
+from bridge.settings.file import load
 from bridge.share import share
 
 UNITS = share("systemd")

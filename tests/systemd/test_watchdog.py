@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.app.watchdog import Part, Watchdog
 from bridge.asterisk.link_state import LinkState
 from bridge.asterisk.start_watch import StartWatch
 from bridge.flows.ports import StoreError
-from bridge.watchdog import Part, Watchdog
 from tests.asterisk.ami_peer import AmiPeer
 from tests.asterisk.watched import Watched, running, settings
 from tests.store.store_kit import busy_writer, decision, opened, until

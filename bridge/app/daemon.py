@@ -22,10 +22,12 @@ from typing import Any
 
 import structlog
 
-from bridge import sd_notify
-from bridge.app_fax import open_fax
-from bridge.app_orders import open_orders
-from bridge.app_papers import Papers, open_papers
+from bridge.app import sd_notify
+from bridge.app.fax import open_fax
+from bridge.app.orders import open_orders
+from bridge.app.papers import Papers, open_papers
+from bridge.app.platforms import Platforms
+from bridge.app.watchdog import Part, Watchdog
 from bridge.asterisk.acceptance import PATH as ACCEPT
 from bridge.asterisk.acceptance import Acceptance, Words
 from bridge.asterisk.acts import Acts
@@ -50,14 +52,12 @@ from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room, leg_times
 from bridge.flows.view import View
 from bridge.log import configure_logging
-from bridge.platforms import Platforms
-from bridge.settings import Settings
+from bridge.settings.model import Settings
 from bridge.store.open import Options
 from bridge.store.store import SqliteStore, open_store
 from bridge.tracks.close import close_call
 from bridge.tracks.folder import TracksError
 from bridge.tracks.recording import LegTimes
-from bridge.watchdog import Part, Watchdog
 
 _log = structlog.get_logger(__name__)
 

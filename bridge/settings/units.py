@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field
 from bridge.domain.delivery import ChannelKind
 from bridge.domain.ladder import Step, To
 from bridge.domain.unit import Hours, Unit
-from bridge.settings import Dial, SettingsError
-from bridge.settings_checks import Fault
-from bridge.settings_file import MAX_BYTES, read_model, refusal
-from bridge.settings_parts import Line, Part
+from bridge.settings.checks import Fault
+from bridge.settings.file import MAX_BYTES, read_model, refusal
+from bridge.settings.model import Dial, SettingsError
+from bridge.settings.parts import Line, Part
 
 _SPAN: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 _PIN: Final = re.compile(

@@ -10,9 +10,9 @@ from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from bridge.settings import Settings, SettingsError
-from bridge.settings_checks import Fault, faults, missing_paths
-from bridge.toml_lines import KeyPath, key_lines, line_of
+from bridge.settings.checks import Fault, faults, missing_paths
+from bridge.settings.model import Settings, SettingsError
+from bridge.settings.toml_lines import KeyPath, key_lines, line_of
 
 M = TypeVar("M", bound=BaseModel)
 

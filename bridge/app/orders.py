@@ -34,11 +34,11 @@ from bridge.flows.report_line import ReportLine
 from bridge.flows.terminals import Terminals
 from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
-from bridge.settings import OrderSettings, Settings
-from bridge.settings_parts import read_secret
-from bridge.settings_wires import PortsSettings
+from bridge.settings.model import OrderSettings, Settings
+from bridge.settings.parts import read_secret
+from bridge.settings.units import load_units
+from bridge.settings.wires import PortsSettings
 from bridge.store.store import SqliteStore
-from bridge.units_file import load_units
 from bridge.wire.ami import Message
 
 _log = structlog.get_logger(__name__)

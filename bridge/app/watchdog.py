@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from bridge import sd_notify
+from bridge.app import sd_notify
 
 DEFAULT_S: Final = 10.0
 """WatchdogSec= of the shipped unit; where nobody waits for us, parts are judged by it all the same,

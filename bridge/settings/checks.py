@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bridge.settings import Desk, Settings, expand
-from bridge.toml_lines import KeyPath
+from bridge.settings.model import Desk, Settings, expand
+from bridge.settings.toml_lines import KeyPath
 
 HOTLINE: Final = "12345"
 

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field
 
 from bridge.domain.acts import Target
 from bridge.domain.call import Role
-from bridge.settings_parts import (
+from bridge.settings.parts import (
     CREDENTIALS_VARIABLE,
     Host,
     Line,
@@ -31,7 +31,7 @@ from bridge.settings_parts import (
     read_secret,
     secret_path,
 )
-from bridge.settings_wires import Documents, Fax, Mail, Platforms, PortsSettings
+from bridge.settings.wires import Documents, Fax, Mail, Platforms, PortsSettings
 
 __all__ = [
     "CREDENTIALS_VARIABLE",

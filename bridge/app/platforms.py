@@ -20,8 +20,8 @@ from bridge.flows.peers import Peers
 from bridge.flows.ports import Clock
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
-from bridge.settings import Desk, Settings, SettingsError
-from bridge.settings_wires import Platform
+from bridge.settings.model import Desk, Settings, SettingsError
+from bridge.settings.wires import Platform
 from bridge.store.store import SqliteStore
 
 

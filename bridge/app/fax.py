@@ -11,8 +11,8 @@ from bridge.channels.radio import GatewayPost
 from bridge.documents.limited import Unreadable, read_file
 from bridge.documents.returned import Returned
 from bridge.flows.ports import Clock, FromChannel
-from bridge.settings import SettingsError
-from bridge.settings_wires import Fax
+from bridge.settings.model import SettingsError
+from bridge.settings.wires import Fax
 
 
 async def read_returned(file: Path) -> Reading:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.settings_parts import Host, Line, Number, Part, Port, SecretFile
+from bridge.settings.parts import Host, Line, Number, Part, Port, SecretFile
 
 StatusSays = Literal["sign", "arrived", "result", "progress", "dispute", "in-hand"]
 Encryption = Literal["tls", "starttls", "none"]

@@ -12,7 +12,7 @@ from bridge.documents.service import Documents, FontError, TemplateError
 from bridge.documents.typeface import DEFAULT_FONT
 from bridge.flows.calls import Spawn
 from bridge.flows.ports import Clock, FromChannel
-from bridge.settings import Settings, SettingsError
+from bridge.settings.model import Settings, SettingsError
 
 ACK_PATH = "/ack/"
 """Where the page of an acknowledgement link is (bridge/desk/unit_pages.py)."""

@@ -1,0 +1,1 @@
+"""The composition root: which parts the daemon has, how they are joined, and what watches them."""

@@ -1,0 +1,1 @@
+"""`bridge.toml` and `units.toml`: shape, reading, checks; a refusal names place and mend."""
