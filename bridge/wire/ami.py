@@ -51,12 +51,11 @@ class Message:
     with the spelling asked for; `getall` gives all. Bytes that are not UTF-8 become U+FFFD.
     """
 
-    __slots__ = ("_folded", "_pairs", "_raw", "_table", "name")
+    __slots__ = ("_folded", "_raw", "_table", "name")
 
     name: str
     _table: dict[str, str] | None
     _folded: dict[str, str] | None
-    _pairs: list[list[str]]
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -84,21 +83,18 @@ class Message:
         if value is not None:
             return value
         if self._folded is None:
-            self._folded = {name.lower(): value for name, value in reversed(self._pairs)}
+            self._folded = {name.lower(): value for name, value in reversed(self.items())}
         return self._folded.get(key.lower(), default)
 
     def getall(self, key: str) -> list[str]:
         """Every value of the header, in the order received."""
-        if self._table is None:
-            self._parse()
         wanted = key.lower()
-        return [value for name, value in self._pairs if name.lower() == wanted]
+        near = [line for line in self._lines() if line[: len(wanted)].lower() == wanted]
+        return [value for name, value in map(_pair, near) if name.lower() == wanted]
 
     def items(self) -> list[Pair]:
         """All headers in the order received, repeated ones too."""
-        if self._table is None:
-            self._parse()
-        return [(name, value) for name, value in self._pairs]
+        return [_pair(line) for line in self._lines() if line]
 
     def assignments(self, key: str) -> dict[str, str]:
         """`NAME=value` of every such header, e.g. `Variable` of `Status`, `DestChanVariable`."""
@@ -115,17 +111,18 @@ class Message:
             return {}
         return self.assignments("ChanVariable")
 
+    def _lines(self) -> list[str]:
+        return self._raw.decode("utf-8", "replace").split("\r\n")
+
     def _parse(self) -> dict[str, str]:
-        text = self._raw.decode("utf-8", "replace")
-        pairs = [line.split(": ", 1) for line in text.split("\r\n")]
-        pairs.reverse()  # dict() keeps the last of equal names, we want the first
-        try:
-            table = dict(pairs)
-        except ValueError:  # a line without ": "
-            pairs = [_pair(line) for line in reversed(text.split("\r\n")) if line]
-            table = dict(pairs)
-        pairs.reverse()
-        self._pairs = pairs
+        table: dict[str, str] = {}
+        for line in reversed(self._lines()):  # of equal names the first is to stay
+            name, mark, value = line.partition(": ")
+            if mark:
+                table[name] = value
+            elif line:
+                name, value = _pair(line)
+                table[name] = value
         self._folded = None
         self._table = table
         return table
@@ -145,9 +142,11 @@ class Message:
         )
 
 
-def _pair(line: str) -> list[str]:
-    name, _, value = line.partition(": " if ": " in line else ":")
-    return [name, value]
+def _pair(line: str) -> Pair:
+    name, mark, value = line.partition(": ")
+    if not mark:
+        name, _, value = line.partition(":")
+    return name, value
 
 
 class Decoder:
