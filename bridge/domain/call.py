@@ -17,7 +17,7 @@ from typing import Any, cast
 from bridge.domain.conversation import S
 from bridge.domain.handoff import H
 from bridge.domain.journal import Fact, Json, iso
-from bridge.domain.order import GROUPS, OrderBook
+from bridge.domain.order_book import GROUPS, OrderBook
 
 
 class Role(StrEnum):

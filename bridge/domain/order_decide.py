@@ -8,7 +8,8 @@ from datetime import datetime
 from bridge.domain.delivery import Received, Says
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json, iso
-from bridge.domain.order import Order, OrderBook
+from bridge.domain.order import Order
+from bridge.domain.order_book import OrderBook
 from bridge.domain.order_ladder import alarm_of, dispatch, remind, start_clocks
 from bridge.domain.order_state import EVENT_OF, OE, O, after, possible
 from bridge.domain.order_work import Alarm, Centre, Work, stop_all

@@ -15,7 +15,8 @@ from bridge.domain.crossing import crossed, sheet_of
 from bridge.domain.delivery import A, ChannelKind, Job
 from bridge.domain.journal import Fact, Json, iso
 from bridge.domain.ladder import URGENT, To
-from bridge.domain.order import Attempt, Order, OrderBook
+from bridge.domain.order import Attempt, Order
+from bridge.domain.order_book import OrderBook
 from bridge.domain.unit import Unit
 
 

@@ -21,7 +21,8 @@ from bridge.domain.delivery import A, Cause, ChannelKind, Job, Progress
 from bridge.domain.due import Due
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact
-from bridge.domain.order import Attempt, Order, OrderBook
+from bridge.domain.order import Attempt, Order
+from bridge.domain.order_book import OrderBook
 from bridge.domain.order_ladder import alarm_of, nothing_known, on_time, progress, resume
 from bridge.domain.order_state import O
 from bridge.domain.order_work import Alarm, Centre, Effect, Look, Send, Withdraw, Work, job_of

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from bridge.domain.call import Book, Call, as_json, call_head, leg_doc
 from bridge.domain.journal import Fact
-from bridge.domain.order import Order, order_of
+from bridge.domain.order import Order
+from bridge.domain.order_book import order_of
 from bridge.domain.peer import GROUP, PeerBook, PeerCase, record_doc
 from bridge.flows.ports import Row
 

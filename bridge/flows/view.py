@@ -15,7 +15,7 @@ from bridge.domain.call import Book, Call, Seat, as_json, call_doc
 from bridge.domain.decide import possible
 from bridge.domain.journal import Entry, Fact, Json
 from bridge.domain.observe import is_over
-from bridge.domain.order import order_of
+from bridge.domain.order_book import order_of
 from bridge.flows.causes import Cause, Causes
 from bridge.flows.cti_events import EPHEMERAL, call_data, kind_outside, seat_data
 from bridge.flows.order_events import order_data, order_doc

@@ -23,7 +23,7 @@ from typing import Any, Final
 import apsw
 
 from bridge.domain.delivery import A, ChannelKind, Job, Progress, Says
-from bridge.domain.order import OrderBook
+from bridge.domain.order_book import OrderBook
 from bridge.domain.order_decide import create
 from tests.domain.order_story import centre, content
 from tests.orders.order_kit import CASE, Kit, MovedClock, Wire, life

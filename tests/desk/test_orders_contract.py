@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from bridge.desk.contract import asyncapi, data_schema
 from bridge.domain.delivery import A, Cause, ChannelKind, Says
 from bridge.domain.journal import Fact
-from bridge.domain.order import Order, OrderBook
+from bridge.domain.order import Order
+from bridge.domain.order_book import OrderBook
 from bridge.domain.order_decide import cancel, confirm, decide_dispute, informed, send_reminder
 from bridge.domain.order_ladder import on_time
 from bridge.flows.order_events import ORDER_EVENTS, order_data

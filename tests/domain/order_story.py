@@ -12,7 +12,8 @@ from typing import Any
 from bridge.domain.code import make_code
 from bridge.domain.delivery import A, Cause, ChannelKind, Progress, Received, Says
 from bridge.domain.journal import Fact
-from bridge.domain.order import Attempt, Order, OrderBook
+from bridge.domain.order import Attempt, Order
+from bridge.domain.order_book import OrderBook
 from bridge.domain.order_decide import create, report
 from bridge.domain.order_ladder import nothing_known, on_time, progress
 from bridge.domain.order_state import O

@@ -20,7 +20,7 @@ from bridge.domain.call import Book
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Entry, Fact, Json
 from bridge.domain.ladder import URGENT
-from bridge.domain.order import GROUPS, OrderBook, order_of
+from bridge.domain.order_book import GROUPS, OrderBook, order_of
 from bridge.domain.order_state import O
 from bridge.flows.order_desk import Asker, OrderAsk, OrderDesk
 from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
