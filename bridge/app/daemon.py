@@ -218,6 +218,7 @@ class Daemon:
         self.room.look_again = self.service.look_again
         reckoned = Position.parse(await self.store.reader.cursor(RECKONED_CURSOR))
         self.cel_log = CelLog(settings.asterisk.cel_file, reckoned or position)
+        remembered = self.clock.now() - timedelta(days=CASES_REMEMBERED_DAYS)
         self.reconciliation = Reconciliation(
             self.cel_log,
             self.store.reader.calls_told,
@@ -225,6 +226,7 @@ class Daemon:
             alarm=self._differ,
             found=self._difference,
             learn_again=self.service.look_again,
+            known=await self.store.reader.differences_since(remembered),
         )
         agi = settings.fastagi
         self.fastagi = FastAgiServer(self.nonces.authorize, host=agi.host, port=agi.port)

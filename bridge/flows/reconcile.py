@@ -59,7 +59,8 @@ Journal = Callable[[Collection[str]], Awaitable[Mapping[str, ToldCall]]]
 
 class Reconciliation:
     """Compares, a `round` each EVERY_S. `alarm(words)` at each change, empty: all agrees again;
-    `found(difference)` once for each; `learn_again()` asks to take up what was not seen."""
+    `found(difference)` once for each that is not among `known`, what earlier lives of the daemon
+    have recorded; `learn_again()` asks to take up what was not seen."""
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class Reconciliation:
         alarm: Callable[[str], None],
         found: Callable[[Difference], None],
         learn_again: Callable[[], None],
+        known: Mapping[str, Verdict] | None = None,
     ) -> None:
         self._log = log
         self._journal = journal
@@ -78,7 +80,7 @@ class Reconciliation:
         self._found = found
         self._learn_again = learn_again
         self._since: dict[str, tuple[Verdict, float]] = {}
-        self._told: dict[str, Verdict] = {}
+        self._told: dict[str, Verdict] = dict(known or {})
         self._words = ""
         self._asked_at = -LEARN_AGAIN_S
 

@@ -205,6 +205,9 @@ SELECT id, case_no, created_at, doc ->> 'outcome', doc ->> 'number',
                 WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL)
   FROM call_ WHERE created_at >= :since AND created_at < :until;
 
+-- differences_since: what the reckoning with the switch's log has found, oldest first
+SELECT body FROM journal WHERE kind = 'reconcile.difference' AND at >= :since ORDER BY at;
+
 -- unclosed_calls: calls that are over and whose recording was never closed
 SELECT id, case_no, state, doc FROM call_
  WHERE created_at >= :since AND state = 'cleared' AND json_extract(doc, '$.recording') IS NULL

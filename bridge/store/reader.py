@@ -17,7 +17,7 @@ from typing import TypeVar
 import apsw
 
 from bridge.domain.journal import Entry, Fact, Json, iso, parse_body, parse_iso
-from bridge.domain.reconcile import ToldCall
+from bridge.domain.reconcile import ToldCall, Verdict
 from bridge.flows.ports import Answer, Row, Table
 from bridge.store.connection import open_reading
 from bridge.store.prepare import Bindings
@@ -180,6 +180,12 @@ class Reader:
         bindings: Bindings = {"since": iso(since), "until": iso(until)}
         found = await self._all("calls_told_between", bindings)
         return {told.id: told for told in map(_told, found)}
+
+    async def differences_since(self, since: datetime) -> Mapping[str, Verdict]:
+        """The latest verdict recorded of each call that differed, by the call's id."""
+        found = await self._all("differences_since", {"since": iso(since)})
+        facts = [parse_body(str(text)) for (text,) in found]
+        return {fact.subject or "": Verdict(str(fact.data["verdict"])) for fact in facts}
 
     async def cursor(self, name: str) -> str | None:
         """How far a file written by others has been read, or None."""

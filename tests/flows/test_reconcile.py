@@ -33,6 +33,10 @@ class Logs:
         self.alarms: list[str] = []
         self.found: list[tuple[str, Verdict]] = []
         self.learnt_again = 0
+        self.start()
+
+    def start(self, known: Mapping[str, Verdict] | None = None) -> None:
+        """A life of the daemon."""
         self.check = Reconciliation(
             self,
             self.journal,
@@ -40,6 +44,7 @@ class Logs:
             alarm=self.alarms.append,
             found=self._found,
             learn_again=self._learn,
+            known=known,
         )
 
     def _found(self, one: Difference) -> None:
@@ -126,6 +131,20 @@ async def test_an_end_without_an_explanation_is_alarmed_once_and_remembered_for_
     await logs.rounds(2 * EVERY_S)
     assert logs.switch == {}
     assert logs.alarms[-1] == ""
+
+
+async def test_what_an_earlier_life_recorded_is_alarmed_again_and_not_recorded_twice() -> None:
+    logs = Logs()
+    logs.arrives()
+    await logs.rounds(GRACE_S + EVERY_S)
+    logs.start({"1.0": Verdict.MISSING})
+    await logs.rounds(GRACE_S + EVERY_S)
+    assert logs.found == [("1.0", Verdict.MISSING)]
+    assert len(logs.alarms) == 2
+    logs.tells()
+    logs.hangs_up()
+    await logs.rounds(GRACE_S + EVERY_S)
+    assert logs.found == [("1.0", Verdict.MISSING), ("1.0", Verdict.OPEN)]
 
 
 async def test_what_changes_its_kind_gets_the_grace_again() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.domain.conversation import S
 from bridge.domain.journal import Fact, Json
+from bridge.domain.reconcile import Verdict
 from bridge.flows.ports import Row, StoreError, Transaction
 from bridge.store.connection import open_reading
 from tests.store.store_kit import at, decision, opened
@@ -94,6 +95,17 @@ async def test_calls_of_the_last_days_are_known_with_their_cases(tmp_path: Path)
             await store.commit(replace(work, rows=[*work.rows, call]))
         since = await store.reader.calls_since(at(DAY))
         assert list(since) == [("call-1", "case-1"), ("call-2", "case-2")]
+
+
+async def test_differences_of_the_reckoning_are_known_by_call_with_their_last_verdict(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        for call, verdict, second in (("1.0", "missing", 0), ("2.0", "missing", 100),
+                                      ("2.0", "open", 101)):  # fmt: skip
+            fact = Fact("reconcile.difference", at(second), None, None, call)
+            await store.commit(Transaction([replace(fact, data={"verdict": verdict})]))
+        assert await store.reader.differences_since(at(100)) == {"2.0": Verdict.OPEN}
 
 
 async def test_a_read_that_takes_too_long_is_ended(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ CREATE TABLE journal (
     hash    TEXT NOT NULL CHECK (length(hash) = 64)
 ) STRICT;
 CREATE INDEX journal_of_case ON journal (case_no, seq) WHERE case_no IS NOT NULL;
+-- The few facts that no case leads to.
+CREATE INDEX journal_of_differences ON journal (at) WHERE kind = 'reconcile.difference';
 
 CREATE TRIGGER journal_is_never_edited BEFORE UPDATE ON journal
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
