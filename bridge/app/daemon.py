@@ -23,6 +23,7 @@ from typing import Any
 import structlog
 
 from bridge.app import sd_notify
+from bridge.app.calls import CASES_REMEMBERED_DAYS, CallSite, open_calls
 from bridge.app.fax import open_fax
 from bridge.app.orders import open_orders
 from bridge.app.papers import Papers, open_papers
@@ -30,26 +31,21 @@ from bridge.app.platforms import Platforms
 from bridge.app.watchdog import Part, Watchdog
 from bridge.asterisk.acceptance import PATH as ACCEPT
 from bridge.asterisk.acceptance import Acceptance, Words
-from bridge.asterisk.acts import Acts
 from bridge.asterisk.cel import Position
 from bridge.asterisk.cel_calls import CelLog
 from bridge.asterisk.fastagi import FastAgiServer
-from bridge.asterisk.link_state import AmiSettings, LinkAlarm, LinkState
-from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.link_state import AmiSettings
 from bridge.asterisk.nonces import Nonces
 from bridge.asterisk.order_calls import OrderCalls
-from bridge.asterisk.service import CelCursor, SwitchService
-from bridge.asterisk.translate import Translator
-from bridge.asterisk.watch import Watch
 from bridge.desk.desk import Desk
 from bridge.domain.call import Call
 from bridge.domain.journal import Entry, Fact, iso
 from bridge.domain.reconcile import Difference
 from bridge.flows.cases import CaseNumbers
-from bridge.flows.ports import Answer, Transaction
+from bridge.flows.ports import Transaction
 from bridge.flows.reconcile import EVERY_S, Reconciliation
 from bridge.flows.recorder import Recorder
-from bridge.flows.room import Room, leg_times
+from bridge.flows.room import leg_times
 from bridge.flows.view import View
 from bridge.log import configure_logging
 from bridge.settings.model import Settings
@@ -70,9 +66,7 @@ STORE_ALARMS = {
     "store-wal-large": "存储日志过大,有读取未结束或磁盘过慢 / the store's WAL is large: a reader "
     "does not end, or the disk cannot follow",
 }
-CEL_CURSOR = "cel"
 RECKONED_CURSOR = "reconcile"
-START_CURSOR = "asterisk_started_at"
 DRAIN_S = 5.0
 FINISH_S = 2.0
 """How long what was begun may go on after the wish to stop."""
@@ -80,11 +74,8 @@ DESK_S = 1.5
 """For answers under way when we are told to stop."""
 SWITCH_INTERVAL_S = 0.0005
 """How long the loop may keep the writer thread from going on after its sync (CPython's is 5 ms)."""
-CALM_S = 3.0
-"""After a start: the desk shows the calls before recordings that were left open are closed."""
-CASES_REMEMBERED_DAYS = 30
-UNCLOSED_DAYS = 3
-"""A daemon that was away for longer leaves the recordings of its last calls unjoined."""
+STORE_S = 0.25
+"""How often the store is asked for what it warns of."""
 
 
 class SystemClock:
@@ -112,7 +103,6 @@ class Daemon:
         self.clock = SystemClock()
         self.stop = asyncio.Event()
         self.recorder = Recorder(store, self._store_trouble)
-        self.numbers = CaseNumbers(settings.site.tz)
         self._group: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[object]] = set()
         self._joining = asyncio.Semaphore(1)
@@ -137,12 +127,11 @@ class Daemon:
             running = [
                 group.create_task(self.recorder.run(), name="recorder"),
                 group.create_task(self.store.wait_ended(), name="store"),
-                group.create_task(self.link.run(self.stop), name="ami"),
-                group.create_task(self.watch.run(), name="watch"),
-                group.create_task(self.watch.beat(), name="heartbeat"),
+                group.create_task(self.calls.link.run(self.stop), name="ami"),
+                group.create_task(self.calls.run(), name="calls"),
                 group.create_task(self.fastagi.run(self.stop), name="fastagi"),
                 desk := group.create_task(self.desk.run(self.stop), name="desk"),
-                group.create_task(self._wrap_ups(), name="wrap-up"),
+                group.create_task(self._watch_store(), name="store alarms"),
                 group.create_task(self.platforms.run(), name="platforms"),
                 group.create_task(self._reckon(), name="reconcile"),
                 group.create_task(self._watchdog(), name="watchdog"),
@@ -151,7 +140,6 @@ class Daemon:
                 running.append(group.create_task(self.orders.run(), name="orders"))
             if self.papers is not None:
                 running.append(group.create_task(self.papers.run(), name="papers"))
-            running.append(group.create_task(self._close_those_over(), name="recordings left"))
             gc.collect()
             gc.freeze()
             await self.stop.wait()
@@ -166,58 +154,31 @@ class Daemon:
 
     async def _wire_up(self) -> None:
         settings = self.settings
-        seats = frozenset(settings.seats.all).__contains__
-        started = await self.store.reader.cursor(START_CURSOR)
-        position = Position.parse(await self.store.reader.cursor(CEL_CURSOR))
-        cel = CelCursor(settings.asterisk.cel_file, position, self._cel_moved)
-        translator = Translator(seats, self.clock.now)
-        switch = _Late()
-        self.room = Room(
+        self.calls = await open_calls(
+            CallSite(
+                ami=_ami(settings),
+                seats=frozenset(settings.seats.all),
+                targets=settings.targets(),
+                wrap_up=timedelta(seconds=settings.seats.wrap_up_s),
+                numbers=CaseNumbers(settings.site.tz),
+                new_id=lambda: f"b110-{secrets.token_hex(8)}",
+                nonce=self._nonce,
+                tracks=self._tracks,
+                cel_file=settings.asterisk.cel_file,
+            ),
+            reader=self.store.reader,
             recorder=self.recorder,
-            switch=switch,
+            view=self.view,
             clock=self.clock,
-            numbers=self.numbers,
-            targets=settings.targets(),
-            new_id=lambda: f"b110-{secrets.token_hex(8)}",
             spawn=self.spawn,
-            wrap_up=timedelta(seconds=settings.seats.wrap_up_s),
-            on_over=self._over,
-        )
-        await self._restore()
-        await self.platforms.restore()
-        self.platforms.attach(self.room)
-        self.service = SwitchService(
-            self.room,
-            translator,
-            cel,
-            seats=seats,
-            now=self.clock.now,
-            spawn=self.spawn,
-            on_ephemeral=lambda kind, case, data: self.view.ephemeral(kind, data, call=case),
-        )
-        self.link = AmiLink(
-            _ami(settings),
             rng=random.Random(),  # noqa: S311  jitter of a back-off
-            on_event=self.service.event,
-            on_state=self._link_state,
-            on_up=self._up,
-            on_alarm=self._alarm,
-            known_start=started,
+            alarm=lambda alarm, detail: self.view.alarm(f"ami.{alarm.value}", detail),
         )
-        self.service.attach(self.link)
-        switch.acts = Acts(self.link, queue="q110", nonce=self._nonce, spawn=self.spawn)
-        self.room.begin, self.room.give_up = switch.acts.begin, switch.acts.give_up
-        self.watch = Watch(
-            self.link,
-            self.room.book,
-            self.room.see,
-            now=self.clock.now,
-            monotonic=self.clock.monotonic,
-        )
-        self.service.on_phone_hold = self._phone_hold
-        self.room.look_again = self.service.look_again
+        room, link, service = self.calls.room, self.calls.link, self.calls.service
+        await self.platforms.restore()
+        self.platforms.attach(room)
         reckoned = Position.parse(await self.store.reader.cursor(RECKONED_CURSOR))
-        self.cel_log = CelLog(settings.asterisk.cel_file, reckoned or position)
+        self.cel_log = CelLog(settings.asterisk.cel_file, reckoned or self.calls.position)
         remembered = self.clock.now() - timedelta(days=CASES_REMEMBERED_DAYS)
         self.reconciliation = Reconciliation(
             self.cel_log,
@@ -225,7 +186,7 @@ class Daemon:
             monotonic=self.clock.monotonic,
             alarm=self._differ,
             found=self._difference,
-            learn_again=self.service.look_again,
+            learn_again=service.look_again,
             known=await self.store.reader.differences_since(remembered),
         )
         agi = settings.fastagi
@@ -238,8 +199,8 @@ class Daemon:
             self.recorder,
             self.clock,
             self.spawn,
-            self.service,
-            OrderCalls(self.link, self.clock.now),
+            service,
+            OrderCalls(link, self.clock.now),
             self._held_elsewhere,
         )
         self.papers: Papers | None = None
@@ -262,9 +223,9 @@ class Daemon:
                 )
         self.desk = Desk(
             settings,
-            self.room,
+            room,
             self.view,
-            self._answered,
+            self.calls.answered,
             self._store_health,
             self.clock,
             self.spawn,
@@ -272,24 +233,6 @@ class Daemon:
             peers=self.platforms.peers,
             doors=[self.platforms.door, *(self.papers.doors if self.papers else ())],
         )
-
-    async def _restore(self) -> None:
-        """What was decided before this start: live calls, those whose recording was not closed,
-        seats, numbers already given."""
-        reader = self.store.reader
-        facts: list[Fact] = []
-        since = self.clock.now() - timedelta(days=UNCLOSED_DAYS)
-        for row in [*await reader.live_calls(), *await reader.unclosed_calls(since)]:
-            after = 0
-            while row.case and (page := await reader.entries_of_case(row.case, after)):
-                facts += [entry.fact for entry in page if entry.fact.call == row.id]
-                after = page[-1].seq
-        seats = await reader.rows("seat")
-        self.room.restore(facts, seats)
-        self.view.restore(facts, seats)
-        since = self.clock.now() - timedelta(days=CASES_REMEMBERED_DAYS)
-        for call, case in await reader.calls_since(since):
-            self.numbers.remember(call, case)
 
     def spawn(self, work: Coroutine[Any, Any, object], name: str) -> None:
         """Start a task in the daemon's group."""
@@ -308,31 +251,6 @@ class Daemon:
 
     def _nonce(self, number: str) -> str:
         return self.nonces.issue(Words(number=number if number.isdigit() else ""))
-
-    def _phone_hold(self, channel: str, on: bool) -> None:
-        (self.watch.on_hold.add if on else self.watch.on_hold.discard)(channel)
-
-    def _cel_moved(self, position: str) -> None:
-        self.recorder.record(Transaction(cursors={CEL_CURSOR: position}))
-
-    def _up(self, restarted: bool) -> None:
-        self.service.up(restarted)
-        started = self.link.asterisk_started_at
-        if started:
-            self.recorder.record(Transaction(cursors={START_CURSOR: started}))
-
-    def _link_state(self, state: LinkState, reason: str) -> None:
-        if not state.usable:
-            self.service.down()
-        words = {"state": state.key, "words": state.words, "reason": reason}
-        self.view.link("asterisk", words)
-        fact = Fact(f"link.{state.key}", self.clock.now(), actor="daemon", data=dict(words))
-        self.recorder.record(Transaction([fact]))
-
-    def _alarm(self, alarm: LinkAlarm, detail: str) -> None:
-        self.view.alarm(f"ami.{alarm.value}", detail)
-        if alarm is LinkAlarm.EVENT_LOSS:
-            self.service.look_again()
 
     def _differ(self, words: str) -> None:
         _log.error("reconcile.differ", words=words) if words else _log.info("reconcile.exact")
@@ -365,9 +283,6 @@ class Daemon:
             if holds is not told:
                 self.view.alarm(warning, words if holds else "")
 
-    async def _answered(self, key: str) -> Answer | None:
-        return await self.store.reader.answer(key, self.clock.now())
-
     def _store_health(self) -> Mapping[str, Any]:
         health = self.store.health()
         waiting = health.waiting + self.recorder.waiting
@@ -375,14 +290,6 @@ class Daemon:
         return {"away": away, "waiting": waiting, "warnings": [*health.warnings]}
 
     # House-keeping
-
-    def _over(self, call: Call) -> None:
-        self.spawn(self.room.close(call, self._tracks), f"recording of {call.id}")
-
-    async def _close_those_over(self) -> None:
-        """Recordings of an earlier life, once this one has found its feet: the desk comes first."""
-        await asyncio.sleep(CALM_S)
-        self.room.close_those_over()
 
     async def _tracks(self, call: Call) -> Mapping[str, Any]:
         legs = []
@@ -399,12 +306,9 @@ class Daemon:
             return {"error": str(error)}
         return found.data()
 
-    async def _wrap_ups(self) -> None:
-        """Seats whose time after a call is over are ready again; a room without one is noted."""
+    async def _watch_store(self) -> None:
         while True:
-            await asyncio.sleep(0.25)
-            self.room.end_wrap_ups()
-            self.room.note_all_busy()
+            await asyncio.sleep(STORE_S)
             self._store_alarms()
 
     async def _reckon(self) -> None:
@@ -422,7 +326,7 @@ class Daemon:
         """Tells the service manager that we are there, and then that we are well."""
         parts = [
             Part("store", lambda: self.store.health().finished_at),  # idle rounds come each second
-            Part("ami", lambda: self.link.due_at),
+            Part("ami", lambda: self.calls.link.due_at),
         ]
         sd_notify.notify(sd_notify.READY)
         await Watchdog(parts, self.clock.monotonic).run()
@@ -439,18 +343,6 @@ def _ami(settings: Settings) -> AmiSettings:
         ca_file=ami.ca_file,
         server_hostname=ami.server_hostname,
     )
-
-
-class _Late:
-    """The switch port before the link exists: the composition root ties the knot."""
-
-    acts: Acts
-
-    async def carry_out(self, act: Any) -> None:
-        await self.acts.carry_out(act)
-
-    async def agent(self, act: Any) -> None:
-        await self.acts.agent(act)
 
 
 @contextlib.asynccontextmanager

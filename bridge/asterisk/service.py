@@ -74,7 +74,7 @@ class Owner(Protocol):
 CelReads = Callable[[Path, Position | None], Awaitable[tuple[list[Row], Position | None]]]
 
 
-async def _read_off_loop(path: Path, since: Position | None) -> tuple[list[Row], Position | None]:
+async def read_off_loop(path: Path, since: Position | None) -> tuple[list[Row], Position | None]:
     return await asyncio.to_thread(read_rows, path, since)
 
 
@@ -85,7 +85,7 @@ class CelCursor:
     path: Path | None
     position: Position | None
     moved: Callable[[str], None]
-    read: CelReads = _read_off_loop
+    read: CelReads = read_off_loop
 
 
 class SwitchService:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
+from bridge.app.calls import CallService
 from bridge.asterisk.acts import Acts
 from bridge.asterisk.errors import OutcomeUnknown
 from bridge.asterisk.lag_watch import LagWatch
@@ -30,7 +31,6 @@ from bridge.flows.calls import Calls
 from bridge.flows.ports import ActRefused, ActUnknown, StoreError
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
-from tests.simulation.daemon import Daemon
 from tests.simulation.store import Job, Outgoing, SimStore
 from tests.simulation.world import Kinds, Outcome, run
 
@@ -208,7 +208,7 @@ async def _work_of_the_waiter(self: Once, key: str, what: Any, work: Any) -> Any
     return await work()
 
 
-async def _restores_nothing(self: Daemon) -> None:
+async def _restores_nothing(self: CallService) -> None:
     pass
 
 
@@ -337,7 +337,7 @@ MUTANTS = (
         ("store.synced", "client-goes"),
         patches=((Once, "do", _work_of_the_waiter),),
     ),
-    Mutant("restart-with-an-empty-book", patches=((Daemon, "_restore", _restores_nothing),)),
+    Mutant("restart-with-an-empty-book", patches=((CallService, "restore", _restores_nothing),)),
     Mutant(
         "open-recordings-stay-open",
         ("store.synced", "kill"),

@@ -151,6 +151,7 @@ class SimStore:
         self.dead = False
         self.away = ""
         self.reader = Reader(self)
+        self.on_restored: Callable[[Sequence[Entry]], None] = lambda entries: None
         self._context = in_life(life)
         self._queue: deque[Job] = deque()
         self.busy = False
@@ -445,7 +446,9 @@ class Reader:
 
     async def entries_of_case(self, case: str, after: int = 0) -> list[Entry]:
         journal = (await self._tables()).journal
-        return [entry for entry in journal if entry.fact.case == case and entry.seq > after]
+        found = [entry for entry in journal if entry.fact.case == case and entry.seq > after]
+        self._store.on_restored(found)
+        return found
 
     async def calls_since(self, since: datetime) -> list[tuple[str, str]]:
         rows = [row for row in await self.rows("call") if row.case]
