@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bridge.lab.phone import Phone
 from bridge.lab.ports import HOST
 from bridge.lab.switch import Switch
+from bridge.lab.tones import SEAT
 
 NewSwitch = Callable[[], Awaitable[Switch]]
 LOOPBACK = "0100007F"
@@ -135,3 +138,38 @@ async def test_two_switches_stand_side_by_side(switch: Switch, new_switch: NewSw
     assert other.site.ports != switch.site.ports
     assert "System uptime" in await other.console("core show uptime")
     assert "System uptime" in await switch.console("core show uptime")
+
+
+async def test_telephones_are_there_again_soon_after_a_restart(new_switch: NewSwitch) -> None:
+    """Without waiting for the round of questions, which takes up to 20 s (`qualify_frequency`)."""
+    switch = await new_switch()
+    phones = [
+        Phone(seat, switch.site.sip_secret, (HOST, switch.site.ports.sip), tone=SEAT)
+        for seat in switch.site.seats
+    ]
+    for phone in phones:
+        await phone.start()
+    try:
+        await until(lambda: len(astdb_contacts(switch)) == len(phones))
+        await switch.kill()
+        await switch.wait_ended()
+        await switch.restart()
+        up = time.monotonic()
+        away = {phone.user for phone in phones}
+        while away and time.monotonic() < up + 10:
+            away = {seat for seat in away if "Not in use" not in await state_of(switch, seat)}
+            await asyncio.sleep(0.1)
+        assert time.monotonic() - up < 3.5
+    finally:
+        for phone in phones:
+            await phone.stop()
+
+
+def astdb_contacts(switch: Switch) -> set[str]:
+    """Registrations that are on the disk."""
+    return {key for key in astdb_keys(switch) if key.startswith("/registrar/contact/")}
+
+
+async def state_of(switch: Switch, seat: str) -> str:
+    """What the queue thinks of a seat's telephone."""
+    return await switch.console(f"pjsip show endpoint {seat}")
