@@ -23,11 +23,12 @@ import random
 import tomllib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
-from hardware.fax.gateway import FaxGateway
+from hardware.fax.gateway import FaxGateway, nothing_kept
 from hardware.fax.t30_frames import encode_identity
 from hardware.port import Port, PortSettings, open_port
 from hardware.radio.dialect import DialectError, Map27Dialect, PeiDialect, load
@@ -177,8 +178,11 @@ def build(
     rng: random.Random,
     trace: Trace | None = None,
     opener: Callable[[PortSettings], Awaitable[Port]] = open_port,
+    synced: Callable[[], Awaitable[None]] = nothing_kept,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> MessageDriver | LineKeyed:
-    """The driver of a gateway; its `run` owns the port."""
+    """The driver of a gateway; its `run` owns the port. `synced` returns when everything that was
+    emitted is durable."""
     if gateway.driver == "hytera":
         parts = urlsplit(gateway.port.name)
         if parts.scheme != "udp" or not parts.hostname or not parts.port:
@@ -197,6 +201,8 @@ def build(
             answers=bool(gateway.options.get("answers", True)),
             emit=emit,
             rng=rng,
+            synced=synced,
+            now=now,
         )
     if gateway.driver == "line-keyed":
         options = dict(gateway.options)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 READ_SIZE: Final = 4096
 """Bytes taken from a port at once."""
+
+HELD: Final = "被另一程序占用 / held by another program"
+"""Stands in the words of a PortGone where that is why the port cannot be opened."""
+_HELD: Final = (errno.EBUSY, errno.EAGAIN)
 
 Backend = Literal["pyserial", "serialx"]
 OnData = Callable[[bytes], None]
@@ -83,4 +88,6 @@ class Port(Protocol):
 
 def refused(settings: PortSettings, error: Exception) -> PortGone:
     """Opening failed."""
-    return PortGone(f"{settings.name}: 无法打开 / cannot be opened ({error})")
+    held = getattr(error, "errno", None) in _HELD or "exclusively lock" in str(error)
+    words = HELD if held else "无法打开 / cannot be opened"
+    return PortGone(f"{settings.name}: {words} ({error})")

@@ -167,6 +167,8 @@ class PortsClient:
                 future.set_result(body)
         elif kind == "hello":
             self._back()
+        elif kind == "error":
+            _log.error("ports.error", words=str(body.get("words"))[:200], about=body.get("seq"))
         else:
             self._on_passing(body)
 

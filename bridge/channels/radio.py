@@ -94,13 +94,15 @@ class GatewayChannel:
     async def look(self, attempt: str) -> Progress | None:
         """What the port process knows; None where it has seen no outcome either."""
         try:
-            stage = (await self._client.ask("look", key=attempt)).get("stage")
+            found = await self._client.ask("look", key=attempt)
         except PortsAway:
             return None
-        state = _STATES.get(str(stage))
-        if state is None or state is A.UNKNOWN:
-            return None
-        return Progress(attempt=attempt, state=state, at=self._clock.now())
+        if told := found.get("told"):
+            known = progress_of(told)
+        else:
+            state = _STATES.get(str(found.get("stage")), A.UNKNOWN)
+            known = Progress(attempt=attempt, state=state, at=self._clock.now())
+        return None if known.state is A.UNKNOWN else known
 
     async def test(self, addresses: Sequence[str]) -> str:
         """Whether a gateway would carry a message to each address now."""

@@ -236,7 +236,7 @@ def _wait_ready(line: FaxLine) -> None:
         state, why = line.state
         if state is LineState.READY:
             return
-        if state is LineState.AWAY and why != tries:
+        if state.lost and why != tries:
             tries = why
         time.sleep(LOOK_SECONDS / 4)
     raise CommandError(f"{line.port.name}: 不可用 / cannot be used: {tries}")

@@ -1,5 +1,5 @@
 """Fax lines as a gateway of the port process: documents come as base64 TIFF, outcomes go back in
-the ladder's words, received pages one by one.
+the ladder's words, received pages one by one, and the board of the modems whenever it changes.
 """
 
 from __future__ import annotations
@@ -9,38 +9,44 @@ import base64
 import binascii
 import io
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import PurePath
 from typing import Any, Final
 
-from hardware.fax.line import FaxLine, LineState
+from hardware.fax.board import Call
+from hardware.fax.line import FaxLine
 from hardware.fax.modem import Received
 from hardware.fax.modem_at import NUMBER
-from hardware.fax.page import PageError, read_tiff, write_tiff
-from hardware.fax.pool import FaxJob, FaxPool, FaxRefused, Habit
+from hardware.fax.page import Page, PageError, read_tiff, write_tiff
+from hardware.fax.plan import FaxJob, FaxRefused, Habit, Hours
+from hardware.fax.pool import FaxPool
 from hardware.fax.received import ReceivedPage
-from hardware.fax.t30 import Cause, Outcome, Result
+from hardware.fax.t30 import Cause, Outcome, PageConfirmed, Report, Result
 from hardware.fax.t30_receiver import ReceiverSettings
+from hardware.fax.watch import FrameSeen
 from hardware.port_interface import PortSettings
 from hardware.radio.events import (
     Delivery,
     Emit,
+    FaxBoard,
     FaxPageIn,
     Health,
+    Learnt,
+    PagesConfirmed,
     RadioRefused,
     Stage,
     Why,
 )
 from hardware.radio.outstanding import Known, Outstanding
 
-MAX_DOCUMENT: Final = 900_000
-"""Characters of a document: a message of the socket is at most a mebibyte."""
-MAX_PAGE_TIFF: Final = 600_000
-"""Octets of a received page that go through the socket; no page of text comes near."""
+MAX_DOCUMENT: Final = 7_000_000
+"""Characters of a document: a message of the socket is at most eight mebibytes."""
+MAX_PAGE_TIFF: Final = 5 << 20
+"""Octets of a received page that go through the socket; what the line may bring is less."""
 SAME_DIGITS: Final = 7
 """A far identity that ends as the number dialled, in so many digits, is the unit's own."""
-STOP_TICK: Final = 0.2
 
 _WHY: Final = {
     Cause.BUSY: Why.BUSY,
@@ -64,6 +70,10 @@ _WHY: Final = {
 }
 
 
+async def nothing_kept() -> None:
+    """Where nothing is kept."""
+
+
 class FaxGateway:
     """All fax lines of a site. `emit` is called on the loop of `run`."""
 
@@ -75,31 +85,51 @@ class FaxGateway:
         answers: bool,
         emit: Emit,
         rng: random.Random,
+        synced: Callable[[], Awaitable[None]] = nothing_kept,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         make_line: Callable[..., FaxLine] = FaxLine,
     ) -> None:
+        """`synced` returns when everything that was emitted is durable."""
         self.health = Health(usable=False, words="尚未打开 / not opened yet")
         self.book = Outstanding(rng)
         self._emit = emit
+        self._synced = synced
+        self.up = asyncio.Event()
+        """Set while at least one modem may be used."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._working: set[asyncio.Task[None]] = set()
         self._preparing: dict[str, bool] = {}
         """Jobs whose document is being read, and whether they were taken back meanwhile."""
         settings = ReceiverSettings(identity=identity) if answers else None
-        lines = [
-            make_line(
-                port,
-                answers=settings,
-                on_received=self._took,
-                on_state=lambda _state, _why: self._soon(self._look),
-            )
-            for port in ports
-        ]
+        lines = [self._line(make_line, port, settings) for port in ports]
         self.pool = FaxPool(
             lines,
             identity,
+            now=now,
             on_begin=self._began,
-            on_report=lambda _key, _report: None,
-            on_end=lambda job, outcome: self._emit(delivery_of(job, outcome)),
+            on_call=self._moved,
+            on_end=self._ended,
+        )
+
+    def _line(
+        self,
+        make_line: Callable[..., FaxLine],
+        port: PortSettings,
+        answers: ReceiverSettings | None,
+    ) -> FaxLine:
+        def watch(item: Report | FrameSeen) -> None:
+            self.pool.receiving(port.name, item)
+
+        def took(received: Received) -> None:
+            self.pool.receiving(port.name, None)
+            self._took(received)
+
+        return make_line(
+            port,
+            answers=answers,
+            on_received=took,
+            on_state=lambda _state, _why: self._soon(self._look),
+            watch=watch,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -111,21 +141,38 @@ class FaxGateway:
 
     def send_text(self, key: str, address: str, text: str, *, urgent: bool = False) -> None:
         """A document, base64 of a TIFF, to a number. Raises RadioRefused."""
+        self.send_document(key, address, text, urgent=urgent)
+
+    def send_document(
+        self,
+        key: str,
+        address: str,
+        text: str,
+        *,
+        urgent: bool,
+        hours: Hours | None = None,
+    ) -> None:
+        """The same, dialled only in these hours where it is not urgent. Raises RadioRefused."""
         if not NUMBER.fullmatch(address):
             raise RadioRefused(Why.BAD_ADDRESS, f"{address!r} 不能拨 / cannot be dialled")
         if len(text) > MAX_DOCUMENT:
             raise RadioRefused(Why.TOO_LONG, f"{len(text)} > {MAX_DOCUMENT}")
         self._preparing[key] = False
-        self._work(self._prepare(key, address, text, urgent))
+        self._work(
+            self._prepare(key, text, lambda pages: FaxJob(key, address, pages, urgent, hours))
+        )
 
-    async def _prepare(self, key: str, address: str, text: str, urgent: bool) -> None:
+    async def _prepare(
+        self, key: str, text: str, job: Callable[[tuple[Page, ...]], FaxJob]
+    ) -> None:
         try:
             tiff = base64.b64decode(text, validate=True)
             pages = await asyncio.to_thread(read_tiff, io.BytesIO(tiff))
             if not pages:
                 raise PageError("没有页面 / no pages")
             if not self._preparing.pop(key):
-                self.pool.submit(FaxJob(key, address, pages, urgent))
+                self.pool.submit(job(pages))
+                self._look()
         except (binascii.Error, PageError) as error:
             self._emit(Delivery(key, Stage.FAILED, Why.ERROR, str(error)))
         except FaxRefused as refused:
@@ -140,7 +187,17 @@ class FaxGateway:
             self._preparing[key] = waiting = True
         if waiting:
             self._emit(Delivery(key, Stage.FAILED, Why.WITHDRAWN))
+            self._look()
         return waiting
+
+    def pause(self, paused: Mapping[str, str]) -> None:
+        """What a person has paused, and why: a modem by its name, all sending by the empty name."""
+        self.pool.pause(dict(paused))
+        self._look()
+
+    def learn(self, number: str, known: Mapping[str, Any]) -> None:
+        """What an earlier life knew of a number."""
+        self.pool.plan.learn(number, Habit(**known))
 
     def acknowledge(self, token: str, *, consumed: bool = False) -> None:
         """A far machine had its confirmation when the page was here: nothing is left to say."""
@@ -149,20 +206,48 @@ class FaxGateway:
         """Nothing comes late: a call says all."""
         return None
 
-    def _began(self, job: FaxJob, habit: Habit) -> None:
+    async def _began(self, job: FaxJob, habit: Habit) -> None:
         slower = "" if habit.ecm and habit.max_bps == 14400 else f", {habit.max_bps} bit/s"
         self._emit(Delivery(job.key, Stage.SENDING, detail=f"拨号 / dialling{slower}"))
+        await self._synced()
+
+    def _moved(self, call: Call, report: Report) -> None:
+        """A call has come further; a page that was confirmed is written down at once."""
+        if call.key and isinstance(report, PageConfirmed):
+            self._emit(PagesConfirmed(call.key, call.confirmed, call.of))
+        self._tell_board()
+
+    def _ended(self, job: FaxJob, outcome: Outcome) -> None:
+        self._emit(delivery_of(job, outcome))
+        self._emit(Learnt(job.number, asdict(self.pool.plan.habit(job.number))))
+        self._look()
 
     def _look(self) -> None:
         """The lines have changed."""
         board = self.pool.board()
-        usable = any(line["state"] != LineState.AWAY for line in board)
-        words = "; ".join(
-            f"{PurePath(line['port']).name}: {line['state']} {line['why']}".strip()
-            for line in board
-        )
-        self.health = Health(usable=usable, words=words)
-        self._emit(self.health)
+        usable = any(not modem.state.lost for modem in board)
+        (self.up.set if usable else self.up.clear)()
+        words = "; ".join(f"{modem.modem}: {modem.state} {modem.why}".strip() for modem in board)
+        paused = self.pool.plan.paused
+        if paused is not None:
+            words = f"暂停发送 / paused: {paused}; {words}"
+        health = Health(usable=usable and paused is None, words=words)
+        if health != self.health:
+            self.health = health
+            self._emit(health)
+        self._tell_board()
+
+    def _tell_board(self) -> None:
+        self._emit(self.board())
+
+    def board(self) -> FaxBoard:
+        """The modems, and what waits for them."""
+        plan = self.pool.plan
+        waiting = [
+            {"key": job.key, "number": job.number, "urgent": job.urgent, "pages": len(job.pages)}
+            for job in plan.waiting()
+        ]
+        return FaxBoard([modem.document() for modem in self.pool.board()], waiting, plan.paused)
 
     def _took(self, received: Received) -> None:
         """A call that came in has ended; from the line's thread."""
@@ -207,19 +292,23 @@ def delivery_of(job: FaxJob, outcome: Outcome) -> Delivery:
     """How a call ended, in the ladder's words. *Delivered* is only what was confirmed."""
     chosen = outcome.chosen
     words = [f"{outcome.pages}/{len(job.pages)} 页已确认 / pages confirmed: {outcome.cause}"]
+    data: dict[str, str | int | bool] = {"pages": outcome.pages, "of": len(job.pages)}
+    data |= {"number": job.number, "far_id": outcome.far_id}
     if chosen is not None:
         ecm = " ECM" if chosen.ecm else ""
         words.append(f"{chosen.rate.bps} bit/s {chosen.coding}{ecm}")
+        data |= {"bps": chosen.rate.bps, "coding": str(chosen.coding), "ecm": chosen.ecm}
     if outcome.may_have_copies:
         words.append("对方可能已打印未确认的页 / the far end may hold unconfirmed pages")
     if outcome.far_id and not same_number(outcome.far_id, job.number):
         words.append(f"对方标识与号码不符 / far identity {outcome.far_id} is not {job.number}")
+        data["other_station"] = True
     detail = "; ".join(words)
     if outcome.result is Result.DELIVERED:
-        return Delivery(job.key, Stage.DELIVERED, detail=detail)
+        return Delivery(job.key, Stage.DELIVERED, detail=detail, data=data)
     if outcome.result is Result.UNCONFIRMED:
-        return Delivery(job.key, Stage.UNKNOWN, detail=detail)
-    return Delivery(job.key, Stage.FAILED, _WHY.get(outcome.cause, Why.ERROR), detail)
+        return Delivery(job.key, Stage.UNKNOWN, Why.NOT_CONFIRMED, detail, data=data)
+    return Delivery(job.key, Stage.FAILED, _WHY.get(outcome.cause, Why.ERROR), detail, data=data)
 
 
 def same_number(identity: str, number: str) -> bool:

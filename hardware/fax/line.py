@@ -28,7 +28,7 @@ from hardware.fax.t30_receiver import ReceiverSettings
 from hardware.fax.t30_sender import SenderSettings
 from hardware.fax.uucp_lock import DIRECTORY, DeviceLock
 from hardware.fax.watch import Watch, unwatched
-from hardware.fax.wire import WireGone
+from hardware.fax.wire import WireGone, WireHeld
 from hardware.port import PortSettings
 from hardware.trace import Trace
 
@@ -44,12 +44,21 @@ STOP_SECONDS: Final = 10.0
 
 
 class LineState(StrEnum):
-    """What the modem board shows."""
+    """What a line does."""
 
     AWAY = "away"
+    """The device is there and does not answer as a fax modem."""
+    HELD = "held"
+    """Another program holds the device."""
+    UNPLUGGED = "unplugged"
     READY = "ready"
     SENDING = "sending"
     RECEIVING = "receiving"
+
+    @property
+    def lost(self) -> bool:
+        """Nothing can be sent or received."""
+        return self in (LineState.AWAY, LineState.HELD, LineState.UNPLUGGED)
 
 
 class LineBusy(Exception):
@@ -129,7 +138,7 @@ class FaxLine:
         """Queue a document; `watch` is called in the line's thread. Raises LineBusy."""
         job = _Job(number, pages, settings, watch)
         with self._lock:
-            if self._state is LineState.AWAY or self._stop.is_set():
+            if self._state.lost or self._stop.is_set():
                 job.future.set_result(not_called(Cause.MODEM))
             elif len(self._jobs) >= MAX_JOBS:
                 raise LineBusy(f"{self.port.name}: {MAX_JOBS} jobs wait")
@@ -163,9 +172,9 @@ class FaxLine:
                             await self._use(wire)
                     retry = FIRST_RETRY
                 except (WireGone, ModemFault) as lost:
-                    if self.state[0] is not LineState.AWAY:
+                    if not self.state[0].lost:
                         retry = FIRST_RETRY
-                    self._away(str(lost))
+                    self._away(str(lost), self._how_lost(lost))
                     await self._rest(retry)
                     retry = min(2 * retry, LAST_RETRY)
             self._away("已停止 / stopped")
@@ -238,11 +247,18 @@ class FaxLine:
             self._state, self._why = state, why
         self._on_state(state, why)
 
-    def _away(self, why: str) -> None:
+    def _how_lost(self, lost: Exception) -> LineState:
+        if isinstance(lost, WireHeld):
+            return LineState.HELD
+        local = self.port.name.startswith("/")
+        there = not local or Path(self.port.name).exists()
+        return LineState.AWAY if there else LineState.UNPLUGGED
+
+    def _away(self, why: str, how: LineState = LineState.AWAY) -> None:
         self._modem = None
         with self._lock:
             waiting, self._jobs = self._jobs, []
         for job in waiting:
             self._finish(job, not_called(Cause.MODEM))
-        if self.state != (LineState.AWAY, why):
-            self._tell(LineState.AWAY, why)
+        if self.state != (how, why):
+            self._tell(how, why)

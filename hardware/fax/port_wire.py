@@ -7,8 +7,9 @@ import contextlib
 import random
 from typing import Final, Self
 
-from hardware.fax.wire import WireGone
+from hardware.fax.wire import WireGone, WireHeld
 from hardware.port import NoModemLines, PortSettings
+from hardware.port_interface import HELD
 from hardware.serial_link import LinkError, SerialLink
 from hardware.trace import Trace
 
@@ -46,7 +47,7 @@ class PortWire:
             async with asyncio.timeout(OPEN_SECONDS):
                 while not self._link.up:
                     if self._gone:
-                        raise WireGone(self._gone)
+                        raise WireHeld(self._gone) if HELD in self._gone else WireGone(self._gone)
                     up = asyncio.ensure_future(self._link.wait_up())
                     news = asyncio.ensure_future(self._news.wait())
                     await asyncio.wait((up, news), return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from hardware.fax.wire import WireGone
+from hardware.fax.wire import WireGone, WireHeld
 
 DIRECTORY: Final = Path("/var/lock")
 MAX_TRIES: Final = 3
@@ -39,7 +39,7 @@ class DeviceLock:
             except FileExistsError:
                 holder = self._holder()
                 if holder is not None:
-                    raise WireGone(
+                    raise WireHeld(
                         f"{self._file}: 设备被进程 {holder} 占用 / the device is held by "
                         f"process {holder}; end it or wait"
                     ) from None

@@ -13,6 +13,10 @@ class WireGone(Exception):
     """The port is away: unplugged, or held by another program."""
 
 
+class WireHeld(WireGone):
+    """Another program holds the port."""
+
+
 class ModemWire(Protocol):
     """The serial line of one modem."""
 

@@ -24,6 +24,9 @@ MAX_THINGS: Final = 20_000
 """Things that wait for their owner; above, new jobs are refused and nothing is thrown away."""
 
 
+MAX_LEARNT: Final = 1000
+
+
 class JournalError(Exception):
     """The journal cannot be read or written; the text names the file."""
 
@@ -37,6 +40,10 @@ class State:
     done: dict[str, None] = field(default_factory=dict)
     things: dict[int, dict[str, Any]] = field(default_factory=dict)
     last: int = 0
+    paused: dict[str, str] = field(default_factory=dict)
+    """What a person has paused of the fax desk, and why."""
+    learnt: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What fax numbers could do; the newest last."""
 
     def apply(self, entry: dict[str, Any]) -> None:
         """One line more."""
@@ -59,10 +66,23 @@ class State:
             self.things.pop(entry["seq"], None)
         elif kind == "last":
             self.last = max(self.last, entry["seq"])
+        elif kind == "pages" and entry["key"] in self.jobs:
+            self.jobs[entry["key"]] |= {"pages": entry["pages"], "of": entry["of"]}
+        elif kind == "paused":
+            self.paused = entry["body"]
+        elif kind == "learnt":
+            self.learnt.pop(entry["number"], None)
+            self.learnt[entry["number"]] = entry["body"]
+            if len(self.learnt) > MAX_LEARNT:
+                del self.learnt[next(iter(self.learnt))]
 
     def entries(self) -> list[dict[str, Any]]:
         """The shortest lines that add up to this."""
         out: list[dict[str, Any]] = [{"e": "last", "seq": self.last}]
+        if self.paused:
+            out.append({"e": "paused", "body": self.paused})
+        for number, body in self.learnt.items():
+            out.append({"e": "learnt", "number": number, "body": body})
         out += [{"e": "done", "key": key} for key in self.done]
         for key, body in self.jobs.items():
             out.append({"e": "job", "key": key, "body": body})

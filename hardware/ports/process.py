@@ -8,30 +8,28 @@ it, with the mark. What a driver tells is written down, then said until the owne
 from __future__ import annotations
 
 import asyncio
-import base64
+import contextlib
 import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from hardware.fax.gateway import FaxGateway
+from hardware.fax.plan import Hours
 from hardware.gateways import Gateway, MessageDriver, build, carries
 from hardware.port import PortSettings, open_port
+from hardware.ports import told
 from hardware.ports.journal import MAX_THINGS, Journal
 from hardware.radio.events import (
-    CallChange,
     Delivery,
-    EmergencyIn,
-    FaxPageIn,
-    Health,
-    LocationIn,
+    Learnt,
+    PagesConfirmed,
     RadioEvent,
     RadioRefused,
-    RawIn,
     Stage,
-    StatusIn,
     TextIn,
     Why,
 )
@@ -45,6 +43,8 @@ KEEP: Final = timedelta(hours=24)
 """How long a job waits for late reports."""
 TIDY_S: Final = 600.0
 MAX_JOBS: Final = 4096
+MODEMS_UP_S: Final = 15.0
+"""A reset of a modem takes up to ten."""
 
 Body = dict[str, Any]
 Say = Callable[[Body], None]
@@ -80,6 +80,8 @@ class PortProcess:
         """Received things that found the journal full; the sender had no acknowledgement."""
         self._traces: list[Trace] = []
         self._tasks: asyncio.TaskGroup | None = None
+        self._waiting: list[asyncio.Task[None]] = []
+        """Jobs of an earlier life that wait for their modem."""
         self._taking: dict[str, asyncio.Future[None]] = {}
         for gateway in gateways:
             trace = None
@@ -92,7 +94,13 @@ class PortProcess:
                 rng=rng,
                 trace=trace,
                 opener=opener,
+                synced=self._synced,
+                now=now,
             )
+
+    async def _synced(self) -> None:
+        """Everything told so far is durable when this returns."""
+        await self._journal.append([])
 
     async def open(self) -> None:
         """Read the journal. Raises JournalError."""
@@ -112,22 +120,51 @@ class PortProcess:
                 for trace in self._traces:
                     owners.create_task(trace.run(stop), name="trace")
                 await stop.wait()
-            tidy.cancel()
+            for task in (tidy, *self._waiting):
+                task.cancel()
             closing.set()
         self._journal.close()
 
     def _recover(self) -> None:
-        """What an earlier life had in hand: known again to its driver, or told as unknown."""
-        for key, body in list(self._journal.state.jobs.items()):
+        """What an earlier life had in hand: known again to its driver, told as what is durable of
+        it, or begun where it certainly was not."""
+        state = self._journal.state
+        for _, fax in self._faxes():
+            fax.pause(state.paused)
+            for number, known in state.learnt.items():
+                fax.learn(number, known)
+        for key, body in list(state.jobs.items()):
             stage = Stage(body.get("stage", Stage.QUEUED))
             driver = self.drivers.get(body.get("gateway", ""))
-            if stage in (Stage.QUEUED, Stage.SENDING):
-                stage = Stage.UNKNOWN
-                self._progress(key, Delivery(key, stage, detail="port process restarted"))
+            if stage is Stage.QUEUED and isinstance(driver, FaxGateway):
+                assert self._tasks is not None
+                work = self._give_again(key, body, driver)
+                self._waiting.append(self._tasks.create_task(work, name=f"job {key}"))
+            elif stage in (Stage.QUEUED, Stage.SENDING):
+                stage = self._interrupted(key, body)
             references = body.get("references")
             if references and driver is not None and not isinstance(driver, LineKeyed):
                 moment = asyncio.get_running_loop().time()
                 driver.book.restore(Known(key, body["address"], references, stage), moment)
+
+    def _interrupted(self, key: str, body: Body) -> Stage:
+        """A job that was under way: delivered where the last page was confirmed and that is
+        durable, else nobody knows."""
+        pages, of = body.get("pages", 0), body.get("of", 0)
+        stage = Stage.DELIVERED if of and pages == of else Stage.UNKNOWN
+        words = "端口进程重启 / the port process restarted"
+        if of:
+            words += f"; {pages}/{of} 页已确认 / pages confirmed"
+        data = {"pages": pages, "of": of, "number": str(body.get("address", ""))} if of else {}
+        self._progress(key, Delivery(key, stage, detail=words, data=data))
+        return stage
+
+    async def _give_again(self, key: str, job: Body, driver: FaxGateway) -> None:
+        """What was never dialled; its modems get a while to come up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MODEMS_UP_S):
+                await driver.up.wait()
+        await self._give(key, job)
 
     async def _tidy(self) -> None:
         while True:
@@ -156,7 +193,8 @@ class PortProcess:
         gateway = self._gateway(channel, address)
         if gateway is None:
             return Refusal(Why.BAD_ADDRESS, f"{channel} {address}: 没有网关 / no gateway for it")
-        job: Body = {k: v for k, v in body.items() if k in ("text", "status", "urgent")}
+        names = ("text", "status", "urgent", "hours", "zone")
+        job: Body = {name: body[name] for name in names if name in body}
         job |= {"gateway": gateway, "address": address, "at": self._now().isoformat()}
         self._taking[key] = self._journal.append([{"e": "job", "key": key, "body": job}])
         try:
@@ -176,6 +214,9 @@ class PortProcess:
             status = job.get("status")
             if isinstance(status, int) and isinstance(driver, TetraPei | Map27):
                 driver.send_status(key, address, status, urgent=urgent)
+            elif isinstance(driver, FaxGateway):
+                text, hours = str(job.get("text", "")), _hours(job)
+                driver.send_document(key, address, text, urgent=urgent, hours=hours)
             else:
                 self._text(driver, key, job)
             known = driver.known(key)
@@ -209,13 +250,15 @@ class PortProcess:
         driver = self.drivers.get(job["gateway"]) if job else None
         return driver is not None and not isinstance(driver, LineKeyed) and driver.withdraw(key)
 
-    def look(self, key: str) -> str | None:
-        """The stage of a job; `done` where it is over; None: nothing is known."""
+    async def look(self, key: str) -> Body:
+        """The stage of a job once that is durable (`done` where it is over, None where nothing is
+        known), and what the owner has not stored of it yet."""
+        await self._synced()
         state = self._journal.state
-        if key in state.done:
-            return "done"
+        waits = (one for one in reversed(state.things.values()) if one.get("key") == key)
         job = state.jobs.get(key)
-        return None if job is None else str(job.get("stage", Stage.QUEUED))
+        stage = None if job is None else str(job.get("stage", Stage.QUEUED))
+        return {"stage": "done" if key in state.done else stage, "told": next(waits, None)}
 
     def test(self, channel: str, address: str) -> str:
         """Empty words: the way works now."""
@@ -227,14 +270,14 @@ class PortProcess:
 
     def things(self) -> list[Body]:
         """What the owner has not stored yet, oldest first."""
-        return [_thing(seq, body) for seq, body in self._journal.state.things.items()]
+        return [told.thing(seq, body) for seq, body in self._journal.state.things.items()]
 
     def acknowledge(self, seq: int) -> None:
         """The owner has stored it."""
         if seq in self._journal.state.things:
             self._journal.append([{"e": "ack", "seq": seq}])
 
-    def list(self) -> list[Body]:
+    def rows(self) -> list[Body]:
         """The gateways with their health."""
         found = []
         for gateway in self.gateways:
@@ -253,48 +296,41 @@ class PortProcess:
         return found
 
     def healths(self) -> Sequence[Body]:
-        """How every gateway is now, as it is said when it changes."""
-        return [_health(name, driver.health) for name, driver in self.drivers.items()]
+        """How every gateway and modem is now, as it is said when it changes."""
+        healths = [told.health(name, driver.health) for name, driver in self.drivers.items()]
+        return [*healths, *(told.board(name, fax.board()) for name, fax in self._faxes())]
+
+    def _faxes(self) -> list[tuple[str, FaxGateway]]:
+        found = self.drivers.items()
+        return [(name, driver) for name, driver in found if isinstance(driver, FaxGateway)]
+
+    async def pause(self, paused: Mapping[str, str]) -> None:
+        """What a person has paused of the fax desk, and why: modems by name, all sending by the
+        empty name. Durable when this returns."""
+        for _, fax in self._faxes():
+            fax.pause(paused)
+        await self._journal.append([{"e": "paused", "body": dict(paused)}])
 
     # what drivers tell
 
     def _event(self, gateway: str, event: RadioEvent) -> None:
         if isinstance(event, Delivery):
             self._progress(event.key, event)
-        elif isinstance(event, TextIn):
-            body = {
-                "kind": "text",
-                "source": event.source,
-                "target": event.target,
-                "text": event.text,
-                "whole": event.whole,
-            }
-            self._keep(gateway, body, event.token)
-        elif isinstance(event, StatusIn):
-            if not event.network:
-                body = {"kind": "status", "source": event.source, "value": event.value}
-                self._keep(gateway, body)
-        elif isinstance(event, FaxPageIn):
-            self._keep(gateway, _fax_page(event))
-        elif isinstance(event, EmergencyIn):
-            self._keep(gateway, {"kind": "emergency", "source": event.source, "how": event.how})
-        elif isinstance(event, Health):
-            self.say(_health(gateway, event))
-        else:
-            self.say(_passing(gateway, event))
+        elif isinstance(event, PagesConfirmed):
+            counts = {"pages": event.pages, "of": event.of}
+            self._journal.append([{"e": "pages", "key": event.key} | counts])
+        elif isinstance(event, Learnt):
+            self._journal.append([{"e": "learnt", "number": event.number, "body": event.known}])
+        elif (body := told.kept(event)) is not None:
+            self._keep(gateway, body, event.token if isinstance(event, TextIn) else None)
+        elif (body := told.passing(gateway, event)) is not None:
+            self.say(body)
 
     def _progress(self, key: str, event: Delivery) -> None:
-        body = {
-            "kind": "progress",
-            "key": key,
-            "stage": event.stage,
-            "why": event.why,
-            "detail": event.detail,
-            "stored": event.stored,
-        }
         over = event.stage in (Stage.FAILED, Stage.READ)
         entry = {"e": "done", "key": key} if over else {"e": "stage", "key": key}
-        self._keep("", body, entries=[entry | ({} if over else {"stage": event.stage})])
+        entry |= {} if over else {"stage": event.stage}
+        self._keep("", told.progress(key, event), entries=[entry])
 
     def _keep(
         self, gateway: str, body: Body, token: str | None = None, entries: Sequence[Body] = ()
@@ -305,7 +341,7 @@ class PortProcess:
             self.turned_away += 1
             return
         driver = self.gateway_driver(gateway)
-        channel = next((channel_of(g.driver) for g in self.gateways if g.name == gateway), "")
+        channel = next((told.channel_of(g.driver) for g in self.gateways if g.name == gateway), "")
         body = body | {"at": self._now().isoformat(), "gateway": gateway, "channel": channel}
         seq = self._journal.state.last + 1
         synced = self._journal.append([*entries, {"e": "thing", "seq": seq, "body": body}])
@@ -315,7 +351,7 @@ class PortProcess:
                 return
             if token is not None and driver is not None:
                 driver.acknowledge(token)
-            self.say(_thing(seq, body))
+            self.say(told.thing(seq, body))
 
         synced.add_done_callback(done)
 
@@ -325,44 +361,12 @@ class PortProcess:
         return None if driver is None or isinstance(driver, LineKeyed) else driver
 
 
-def channel_of(driver: str) -> str:
-    """The wire of an order that a driver's received things belong to."""
-    return driver if driver in ("sms", "fax") else "radio"
-
-
-def _health(gateway: str, event: Health) -> Body:
-    health = {"usable": event.usable, "words": event.words, "dbm": event.dbm}
-    return {"type": "health", "gateway": gateway} | health
-
-
-def _fax_page(event: FaxPageIn) -> Body:
-    return {
-        "kind": "fax",
-        "source": event.source,
-        "document": event.document,
-        "page": event.page,
-        "of": event.of,
-        "whole": event.whole,
-        "tiff": base64.b64encode(event.tiff).decode(),
-    }
-
-
-def _thing(seq: int, body: Body) -> Body:
-    return {"type": "thing", "seq": seq, "body": body}
-
-
-def _passing(gateway: str, event: CallChange | LocationIn | RawIn) -> Body:
-    """What is shown while it happens and not kept."""
-    body: Body = {"type": "event", "gateway": gateway}
-    if isinstance(event, CallChange):
-        return body | {"kind": "call", "state": event.state, "peer": event.peer}
-    if isinstance(event, LocationIn):
-        place = event.position
-        where = {"latitude": place.latitude, "longitude": place.longitude}
-        return body | {"kind": "location", "source": event.source} | where
-    return body | {
-        "kind": "raw",
-        "source": event.source,
-        "hex": event.data[:256].hex(),
-        "why": event.why,
-    }
+def _hours(job: Body) -> Hours | None:
+    """When a fax may be dialled. Raises RadioRefused."""
+    span, zone = job.get("hours"), job.get("zone")
+    if not span:
+        return None
+    try:
+        return Hours.parse(str(span), str(zone))
+    except ValueError as error:
+        raise RadioRefused(Why.ERROR, f"hours: {error}") from error

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from hardware.ports.process import PortProcess
-from hardware.ports.wire import VERSION, Body, Decoder, PortsProtocolError, encode
+from hardware.ports.wire import (
+    MAX_MESSAGE,
+    MAX_QUESTION,
+    VERSION,
+    Body,
+    Decoder,
+    PortsProtocolError,
+    encode,
+)
 
 MAX_CLIENTS: Final = 8
-MAX_BEHIND: Final = 4 * 1024 * 1024
+MAX_BEHIND: Final = 2 * MAX_MESSAGE
 """Octets that may wait for a client; one that does not read is dropped, and finds all again."""
 
 
 class _Client:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
+        self.decoder = Decoder(MAX_QUESTION)
         self.owner = False
         self.behind = False
         """It is still being told what came before; things follow there, in order."""
@@ -29,7 +38,12 @@ class _Client:
         if self.writer.transport.get_write_buffer_size() > MAX_BEHIND:
             self.writer.transport.abort()
             return
-        self.writer.write(encode(body))
+        try:
+            octets = encode(body)
+        except PortsProtocolError as error:  # it stays in the journal; the others follow it
+            about = {name: body[name] for name in ("seq", "id", "key") if name in body}
+            octets = encode({"type": "error", "words": f"过长 / too long: {error}"} | about)
+        self.writer.write(octets)
 
 
 class PortServer:
@@ -73,12 +87,13 @@ class PortServer:
             return
         client = _Client(writer)
         self._clients.add(client)
-        decoder = Decoder()
         try:
             while data := await reader.read(65536):
-                for body in decoder.feed(data):
+                for body in client.decoder.feed(data):
                     await self._answer(client, body)
-        except (ConnectionError, PortsProtocolError, asyncio.CancelledError):
+        except PortsProtocolError as error:
+            client.send({"type": "error", "words": f"不合协议 / not understood: {error}"})
+        except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self._clients.discard(client)
@@ -99,6 +114,14 @@ class PortServer:
             else:
                 words = {"why": refusal.why, "words": refusal.words}
                 client.send({"type": "refused", "key": key} | words)
+        elif kind == "look":
+            found = await process.look(str(body.get("key", "")))
+            client.send({"type": "answer", "id": body.get("id")} | found)
+        elif kind == "pause" and client.owner:
+            paused = body.get("paused")
+            pairs = paused.items() if isinstance(paused, dict) else ()
+            await process.pause({str(name): str(why) for name, why in pairs})
+            client.send({"type": "answer", "id": body.get("id"), "ok": True})
         elif kind == "ack" and client.owner and isinstance(body.get("seq"), int):
             process.acknowledge(body["seq"])
         else:
@@ -109,13 +132,11 @@ class PortServer:
         key = str(body.get("key", ""))
         if kind == "withdraw" and client.owner:
             return {"ok": process.withdraw(key)}
-        if kind == "look":
-            return {"stage": process.look(key)}
         if kind == "test":
             words = process.test(str(body.get("channel", "")), str(body.get("address", "")))
             return {"words": words}
         if kind == "list":
-            found: list[Any] = process.list()
+            found: list[Any] = process.rows()
             waiting = len(process.things())
             return {"gateways": found, "things": waiting, "turned_away": process.turned_away}
         return {"error": f"{kind}: 未知或不允许 / unknown, or not yours to ask"}
@@ -129,6 +150,7 @@ class PortServer:
         if client.writer.is_closing() or self._tasks is None:
             return
         client.owner = client.behind = True
+        client.decoder.limit = MAX_MESSAGE
         for health in self._process.healths():
             client.send(health)
         self._tasks.create_task(self._tell_all(client), name="things not stored")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
-MAX_MESSAGE: Final = 1 << 20
-"""Octets of one message; the longest are texts of 1 000 characters and lists of gateways."""
+MAX_MESSAGE: Final = 8 << 20
+"""Octets of one message; the longest are documents to be faxed, and pages that came."""
+MAX_QUESTION: Final = 64 << 10
+"""Octets of a message from who has not said that it is the owner."""
 VERSION: Final = 1
 
 Body = dict[str, Any]
@@ -27,16 +30,17 @@ def encode(body: Body) -> bytes:
 class Decoder:
     """Cuts the stream of one connection into messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_MESSAGE) -> None:
+        self.limit = limit
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Body]:
-        """The messages these octets complete. Raises PortsProtocolError."""
+    def feed(self, data: bytes) -> Iterator[Body]:
+        """The messages these octets complete, one by one: `limit` may be raised by what the first
+        one says. Raises PortsProtocolError."""
         self._buffer += data
-        found: list[Body] = []
         while len(self._buffer) >= 4:
             size = int.from_bytes(self._buffer[:4], "big")
-            if size > MAX_MESSAGE:
+            if size > self.limit:
                 raise PortsProtocolError(f"a message of {size} octets")
             if len(self._buffer) < 4 + size:
                 break
@@ -48,5 +52,4 @@ class Decoder:
                 raise PortsProtocolError(f"not JSON: {raw[:40]!r}") from error
             if not isinstance(body, dict) or not isinstance(body.get("type"), str):
                 raise PortsProtocolError("not an object with a type")
-            found.append(body)
-        return found
+            yield body

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from hardware.radio.lip import Position
 
@@ -57,6 +58,8 @@ class Delivery:
     why: Why | None = None
     detail: str = ""
     stored: bool = False
+    data: Mapping[str, str | int | bool] = field(default_factory=dict)
+    """What was measured of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,33 @@ class FaxPageIn:
 
 
 @dataclass(frozen=True, slots=True)
+class PagesConfirmed:
+    """The far end has confirmed so many pages of the document with `key`."""
+
+    key: str
+    pages: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What is now known of a number, for its next call after a restart."""
+
+    number: str
+    known: Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class FaxBoard:
+    """The modems (`hardware.fax.board`), the faxes that wait in their order, and why nothing is
+    sent; None: it is."""
+
+    modems: Sequence[Mapping[str, Any]]
+    waiting: Sequence[Mapping[str, Any]]
+    paused: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallChange:
     """A voice call changed: `state` is calling, ringing, connected, talking (we), listening,
     waiting, idle or ended; `peer` talks or called, `cause` says why it ended or was denied."""
@@ -150,6 +180,9 @@ RadioEvent = (
     | EmergencyIn
     | RawIn
     | FaxPageIn
+    | PagesConfirmed
+    | Learnt
+    | FaxBoard
     | CallChange
     | Health
 )

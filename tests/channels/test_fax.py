@@ -7,7 +7,10 @@ import base64
 import contextlib
 import functools
 import io
+import itertools
+import json
 import random
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -32,14 +35,14 @@ from hardware.fax.gateway import FaxGateway, same_number
 from hardware.fax.line import FaxLine
 from hardware.fax.model import Model
 from hardware.fax.page import Page, page_of_image, page_of_lines, read_tiff
-from hardware.fax.pool import FaxJob, FaxRefused, Habit, Plan
+from hardware.fax.plan import FaxJob, FaxRefused, Habit, Hours, Plan
 from hardware.fax.t4 import T4Decoder
 from hardware.fax.t30 import Cause as Why
 from hardware.fax.t30 import Outcome, Result
 from hardware.fax.t30_frames import Coding
 from hardware.gateways import read_gateways
 from hardware.port import PortSettings
-from hardware.ports.journal import Journal
+from hardware.ports.journal import Journal, State
 from hardware.ports.process import PortProcess
 from hardware.ports.server import PortServer
 from hardware.rig.class2_line import Class2Line
@@ -49,6 +52,7 @@ from tests.documents.papers import CODE, ORDER, noisy, order_sheet, pages_of, ti
 from tests.hardware.fax.pages import plain_page
 
 NUMBER = "05398110119"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PATIENCE = 30.0
 pytestmark = pytest.mark.timeout(120)
 
@@ -103,7 +107,7 @@ class FaxDesk:
         )
 
     def board(self) -> list[str]:
-        return [line["state"] for line in self.gateway.pool.board()]
+        return [str(modem.state) for modem in self.gateway.pool.board()]
 
 
 @contextlib.asynccontextmanager
@@ -129,6 +133,7 @@ async def fax_desk(
         answers=True,
         emit=functools.partial(process._event, "fax"),
         rng=random.Random(3),
+        synced=process._synced,
         make_line=QuickLine,
     )
     await process.open()
@@ -144,7 +149,7 @@ async def fax_desk(
         owner = tasks.create_task(client.run())
         desk = FaxDesk(channel, process, gateway, rigs, told, place / "inbox", owner)
         try:
-            await desk.until("ready", lambda: set(desk.board()) == {"ready"} and client.up)
+            await desk.until("ready", lambda: set(desk.board()) == {"idle"} and client.up)
             yield desk
         finally:
             owner.cancel()
@@ -224,7 +229,7 @@ async def test_a_modem_lost_in_a_page_ends_the_attempt_and_another_line_goes_on(
         assert len(fars[1].received) == 1
         assert await desk.channel.test((NUMBER,)) == ""
         desk.rigs[0].plug()
-        await desk.until("back", lambda: desk.board() == ["ready", "ready"])
+        await desk.until("back", lambda: desk.board() == ["idle", "idle"])
 
 
 async def test_without_any_modem_the_order_goes_another_way_at_once(
@@ -418,30 +423,30 @@ def test_urgent_goes_first_and_one_line_is_kept_for_it() -> None:
     plan = Plan(lines=2)
     for key, urgent in (("a", False), ("b", True), ("c", False)):
         plan.add(job(key, urgent=urgent))
-    first, second = plan.next(2), plan.next(2)
+    first, second = plan.next(2, NOON), plan.next(2, NOON)
     assert first is not None
     assert second is not None
     assert (first.key, second.key) == ("b", "a")
-    assert plan.next(1) is None  # the last line is for urgent jobs and for calls that come in
+    assert plan.next(1, NOON) is None  # the last line is for urgent jobs and for calls that come in
     plan.add(job("d", urgent=True))
-    urgent_job = plan.next(1)
+    urgent_job = plan.next(1, NOON)
     assert urgent_job is not None
     assert urgent_job.key == "d"
     alone = Plan(lines=1)
     alone.add(job("e"))
-    assert alone.next(1) is not None
+    assert alone.next(1, NOON) is not None
 
 
 def test_a_document_goes_on_at_the_first_page_that_was_not_confirmed() -> None:
     plan, document = Plan(lines=1), job("a", pages=3)
-    assert len(plan.begin(document)[0]) == 3
+    assert plan.begin(document)[0] == 0
     cut = Outcome(Result.NOT_DELIVERED, Why.LINE_CUT, 2)
     assert plan.ended(document, cut) == 2
     again = job("b", pages=3)
-    assert plan.begin(again)[0] == document.pages[2:]
-    assert len(plan.begin(job("c", "2", pages=3))[0]) == 3  # another number begins anew
+    assert plan.begin(again)[0] == 2
+    assert plan.begin(job("c", "2", pages=3))[0] == 0  # another number begins anew
     assert plan.ended(again, Outcome(Result.DELIVERED, Why.DONE, 1)) == 3
-    assert len(plan.begin(job("d", pages=3))[0]) == 3
+    assert plan.begin(job("d", pages=3))[0] == 0
 
 
 def test_a_number_that_could_not_be_trained_is_called_slower_then_without_ecm() -> None:
@@ -476,3 +481,151 @@ def test_a_far_identity_is_compared_by_its_last_digits(
     identity: str, number: str, same: bool
 ) -> None:
     assert same_number(identity, number) is same
+
+
+def test_a_job_with_hours_waits_for_them_and_lets_others_pass() -> None:
+    hours = Hours.parse("08:00-18:00", "Asia/Shanghai")
+    plan = Plan(lines=1)
+    for key, urgent in (("day", False), ("urgent", True)):
+        plan.add(FaxJob(key, "1", (plain_page(1, 20),), urgent, hours))
+    plan.add(job("any"))
+    midnight = datetime(2026, 3, 1, 16, tzinfo=UTC)  # of Shanghai
+    assert [found.key for _ in range(2) if (found := plan.next(1, midnight))] == ["urgent", "any"]
+    assert plan.next(1, midnight) is None
+    morning = datetime(2026, 3, 2, 0, tzinfo=UTC)
+    found = plan.next(1, morning)
+    assert found is not None
+    assert found.key == "day"
+
+
+@pytest.mark.parametrize(
+    ("span", "hour", "inside"),
+    [("08:00-18:00", 7, False), ("08:00-18:00", 8, True), ("08:00-18:00", 18, False),
+     ("22:00-06:00", 23, True), ("22:00-06:00", 5, True), ("22:00-06:00", 6, False)],
+)  # fmt: skip
+def test_hours_may_go_over_midnight(span: str, hour: int, inside: bool) -> None:
+    at = datetime(2026, 3, 1, hour, tzinfo=UTC)
+    assert Hours.parse(span, "UTC").hold(at) is inside
+
+
+@pytest.mark.parametrize(
+    ("span", "zone"), [("", "UTC"), ("8-18", "UTC"), ("08:00", "UTC"), ("08:00-18:00", "Mars/X")]
+)
+def test_hours_that_are_none_are_refused(span: str, zone: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Hours.parse(span, zone)
+
+
+def test_nothing_goes_while_a_person_has_paused_everything() -> None:
+    plan = Plan(lines=1, paused="维修")
+    plan.add(job("a", urgent=True))
+    assert plan.next(1, NOON) is None
+    plan.paused = None
+    assert plan.next(1, NOON) is not None
+
+
+async def test_a_paused_modem_sends_nothing_and_another_does(
+    documents: Documents, tmp_path: Path
+) -> None:
+    fars = (FarMachine(), FarMachine())
+    async with fax_desk(documents, tmp_path, *fars) as desk:
+        await desk.process.pause({"modem-0": "维修"})
+        assert desk.board() == ["paused", "idle"]
+        await desk.send("1", urgent=True)
+        await desk.ended("1")
+        assert (len(fars[0].received), len(fars[1].received)) == (0, 1)
+        await desk.process.pause({"": "停用"})
+        assert not desk.gateway.health.usable
+        assert "停用" in await desk.channel.test((NUMBER,))
+        await desk.send("2", urgent=True)
+        await desk.until("waits", lambda: bool(desk.gateway.board().waiting))
+        await asyncio.sleep(0.3)
+        assert desk.board() == ["idle", "idle"]
+        await desk.process.pause({})
+        await desk.ended("2")
+        assert len(fars[0].received) + len(fars[1].received) == 2
+
+
+async def test_the_board_follows_a_call(documents: Documents, tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    far = FarMachine(identity="05398110119")
+    async with fax_desk(documents, tmp_path, far) as desk:
+        said = desk.process.say
+
+        def say(body: dict[str, Any]) -> None:
+            if body["type"] == "board":
+                seen.append(body["modems"][0])
+            said(body)
+
+        desk.process.say = say
+        await desk.send()
+        await desk.ended()
+        states = [state for state, _ in itertools.groupby(row["state"] for row in seen)]
+        assert states[states.index("dialling") :] == ["dialling", "sending", "idle"]
+        (last,) = [row for row in seen if row["state"] == "sending"][-1:]
+        assert (last["page"], last["of"], last["confirmed"]) == (1, 1, 1)
+        assert (last["number"], last["bps"], last["far_id"]) == (NUMBER, 14400, far.identity)
+        desk.rigs[0].pull()
+        await desk.until("unplugged", lambda: desk.board() == ["unplugged"])
+        desk.rigs[0].plug()
+        await desk.until("back", lambda: desk.board() == ["idle"])
+        far.documents.append(plain_page(1, 300).coded(Coding.MH))
+        desk.rigs[0].ring()
+        await desk.until("came", lambda: bool(desk.told.got))
+        assert "receiving" in [row["state"] for row in seen]
+
+
+async def test_the_journal_as_it_stood_at_each_moment_of_a_call_tells_the_truth(
+    documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each copy is an earlier death of the port process: what it leads to is never a page that is
+    lost, and never *delivered* without the far machine's confirmation."""
+    copies: list[tuple[Path, int]] = []
+    far = FarMachine()
+    real = Journal._write
+
+    def copying(self: Journal, data: bytes) -> None:
+        real(self, data)
+        copy = tmp_path / f"dead-{len(copies)}.journal"
+        shutil.copy(tmp_path / "ports.journal", copy)
+        copies.append((copy, len(far.received)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", copying)
+        async with fax_desk(documents, tmp_path, far) as desk:
+            await desk.send()
+            await desk.ended()
+    ends = set()
+    for number, (copy, confirmed) in enumerate(copies):
+        place = tmp_path / f"life-{number}"
+        place.mkdir()
+        shutil.copy(copy, place / "ports.journal")
+        later = FarMachine()
+        async with fax_desk(documents, place, later) as desk:
+            state = State()
+            for line in copy.read_bytes().splitlines():
+                state.apply(json.loads(line))
+            stage = state.jobs.get("1", {"stage": None}).get("stage", "queued")
+            if stage not in ("queued", "sending") and not state.things:
+                continue  # it had not been taken, or its outcome is stored
+            await desk.ended()
+            last = desk.told.said[-1].state
+            ends.add(last)
+            if last is A.DELIVERED:
+                assert confirmed + len(later.received) == 1, "delivered, and nobody confirmed it"
+            else:
+                assert last is A.UNKNOWN
+                assert later.received == [], "sent again without the mark"
+    assert ends == {A.DELIVERED, A.UNKNOWN}
+
+
+async def test_what_a_number_could_do_outlives_the_port_process(
+    documents: Documents, tmp_path: Path
+) -> None:
+    far = FarMachine(identity="05398110119", max_bps=9600)
+    async with fax_desk(documents, tmp_path, far) as desk:
+        await desk.send()
+        await desk.ended()
+    async with fax_desk(documents, tmp_path, FarMachine()) as desk:
+        habit = desk.gateway.pool.plan.habit(NUMBER)
+        assert (habit.far_id, habit.last[:10]) == (far.identity, "9600 bit/s")

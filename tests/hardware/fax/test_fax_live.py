@@ -112,7 +112,7 @@ async def lose_one(line: FaxLine, states: list[LineState], network: FaxNetwork) 
     await network.kill_modem("7003")
     outcome = await asyncio.wait_for(ended, 20.0)
     assert (outcome.result, outcome.cause) == (Result.NOT_DELIVERED, Cause.MODEM)
-    await until("the line is away", lambda: line.state[0] is LineState.AWAY)
+    await until("the line is away", lambda: line.state[0].lost)
     refused = line.send(MACHINE, [text_page(2)], SenderSettings()).result(1.0)
     assert refused.cause is Cause.MODEM
     await network.start_modem("7003")

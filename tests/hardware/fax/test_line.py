@@ -51,7 +51,7 @@ async def test_a_device_that_another_program_holds_is_not_touched(tmp_path: Path
         lock.write_text(f"{holder.pid:10d}\n", encoding="ascii")
         line.start()
         await until("away", lambda: str(holder.pid) in line.state[1])
-        assert line.state[0] is LineState.AWAY
+        assert line.state[0] is LineState.HELD
         sent = line.send("1", [plain_page(1, 20)], SenderSettings()).result(1.0)
         assert (sent.result, sent.cause) == (Result.NOT_DELIVERED, Cause.MODEM)
         assert rig.modem.commands == []

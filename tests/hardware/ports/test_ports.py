@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from bridge.channels.ports_client import PortsAway, PortsClient, PortsRefused
 from hardware.gateways import GatewayError, read_gateways
 from hardware.ports.journal import Journal, JournalError, State
-from hardware.ports.wire import Decoder, PortsProtocolError, encode
+from hardware.ports.wire import MAX_MESSAGE, Decoder, PortsProtocolError, encode
 from hardware.rig.air import Air, Set
 from hardware.rig.map27_unit import Map27Unit
 from hardware.rig.pty import PtyEnd
@@ -134,7 +134,9 @@ async def test_tools_may_look_and_nothing_else(tmp_path: Path) -> None:
         for kind in ("job", "ack", "withdraw", "shutdown"):
             assert "error" in await ask({"type": kind, "id": 3, "key": "k"})
         writer.write(b"\xff\xff\xff\xff")
-        assert await reader.read() == b""
+        (told,) = decoder.feed(await reader.read())
+        assert told["type"] == "error"
+        assert "not understood" in told["words"]
         writer.close()
         assert (await o.client.ask("look", key="none"))["stage"] is None
 
@@ -309,10 +311,65 @@ async def test_a_journal_rewritten_while_lines_come_in_keeps_every_one(
 async def test_a_document_above_the_limit_is_refused_and_the_link_stays(tmp_path: Path) -> None:
     async with terminal(tmp_path), process(tmp_path), owner(tmp_path / "ports.sock") as o:
         with pytest.raises(PortsRefused) as refused:
-            await o.client.submit(job("big", "x" * (1 << 20)))
+            await o.client.submit(job("big", "x" * MAX_MESSAGE))
         assert refused.value.why == "too-long"
         await o.client.submit(job("k"))
         await o.wait_stage("k", "read")
+
+
+async def test_a_thing_of_megabytes_reaches_its_owner_and_one_above_the_limit_harms_nobody(
+    tmp_path: Path,
+) -> None:
+    sizes = {1: 2 << 20, 2: MAX_MESSAGE, 3: 1}
+    lines = [
+        json.dumps({"e": "thing", "seq": n, "body": {"kind": "x", "at": "", "tiff": "x" * size}})
+        for n, size in sizes.items()
+    ]
+    (tmp_path / "ports.journal").write_text("\n".join(lines) + "\n")
+    async with terminal(tmp_path) as t, process(tmp_path) as p, owner(tmp_path / "ports.sock") as o:
+        await until(lambda: len(o.things) == 2)
+        assert [(seq, len(body["tiff"])) for seq, body in o.things] == [(1, 2 << 20), (3, 1)]
+        t.radio.status_from(OFFICER, 0x8003)
+        await until(lambda: len(o.things) == 3)
+        assert o.client.up
+        await until(lambda: [thing["seq"] for thing in p.things()] == [2])
+
+
+async def test_who_has_not_said_that_it_owns_the_ports_gets_short_shrift_and_the_owner_none(
+    tmp_path: Path,
+) -> None:
+    async with terminal(tmp_path), process(tmp_path), owner(tmp_path / "ports.sock") as o:
+        await until(lambda: o.client.up)
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "ports.sock")
+        writer.write((1 << 20).to_bytes(4, "big") + b"{")
+        answered = Decoder().feed(await reader.read())
+        assert [body["type"] for body in answered] == ["error"]
+        writer.close()
+        await o.client.submit(job("k", "x" * 900))
+        await o.wait_stage("k", "read")
+
+
+async def test_what_is_not_durable_yet_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    real = Journal._write
+
+    def slow(self: Journal, data: bytes) -> None:
+        if b'"delivered"' in data:
+            gate.wait(20)
+        real(self, data)
+
+    async with terminal(tmp_path), process(tmp_path) as p, owner(tmp_path / "ports.sock") as o:
+        monkeypatch.setattr(Journal, "_write", slow)
+        await o.client.submit(job("k"))
+        await o.wait_stage("k", "sent")
+        await until(lambda: p._journal.state.jobs.get("k", {}).get("stage") != "sent")
+        looking = asyncio.ensure_future(o.client.ask("look", key="k"))
+        await asyncio.wait((looking,), timeout=0.2)
+        assert not looking.done()
+        gate.set()
+        assert (await looking)["told"]["stage"] in ("delivered", "read")
 
 
 async def test_a_thing_that_could_not_be_stored_is_said_again_in_its_order(tmp_path: Path) -> None:
