@@ -26,6 +26,7 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "leg.left": ("{leg} 离开通话", "{leg} left the conversation"),
     "leg.muted": ("{leg} 静音 {on}", "{leg} muted: {on}"),
     "leg.still": ("{leg} 话机无声音数据", "the telephone of {leg} sends nothing"),
+    "leg.late": ("{leg} 迟到,立即挂断", "{leg} came after it was given up: hung up"),
     "call.held": ("{leg} 被保持", "{leg} is held"),
     "call.connectionCleared": ("{leg} 拆线(原因 {cause})", "{leg} cleared (cause {cause})"),
     "call.alone": ("市民无人接听,自动重新派接", "the citizen is alone, the walk begins"),

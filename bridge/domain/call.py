@@ -295,6 +295,10 @@ def _held(_: Call, leg: Leg, fact: Fact) -> None:
     leg.held = True
 
 
+def _late(_: Call, leg: Leg, fact: Fact) -> None:
+    leg.cleared_at = leg.cause = None
+
+
 def _muted(_: Call, leg: Leg, fact: Fact) -> None:
     leg.muted = bool(fact.data["on"])
 
@@ -345,6 +349,7 @@ _ON_LEG: dict[str, Callable[[Call, Leg, Fact], None]] = {
     "leg.left": _left,
     "call.held": _held,
     "call.connectionCleared": _connection_cleared,
+    "leg.late": _late,
     "leg.muted": _muted,
 }
 

@@ -80,11 +80,18 @@ def _arrived(book: Book, seen: Arrived, case: str, opens_case: bool) -> list[Fac
 
 
 def _born(work: Work, seen: Born) -> None:
+    """A leg is there. One whose end was told before it came (it was given up while its call went
+    out) lives until it is hung up, which is done at once: its handoff is over."""
     known = work.call.legs.get(seen.leg)
     if seen.leg == work.call.id:
         return
     if known is not None and known.channel and seen.channel in ("", known.channel):
         return
+    if known is not None and not known.live:
+        work.acts.append(Clear(work.call.id, seen.leg, seen.channel))
+        if not work.call.live:
+            return
+        work.fact("leg.late", seen.leg)
     work.fact(
         "call.originated",
         seen.leg,

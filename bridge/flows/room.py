@@ -61,14 +61,20 @@ class Room(Calls):
     async def close(
         self, call: Call, tracks: Callable[[Call], Awaitable[Mapping[str, Any]]]
     ) -> None:
-        """The call is over: join its tracks, hash them into the journal, let memory go."""
+        """The call is over: join its tracks, hash them into the journal, let memory go. A leg that
+        has come to light meanwhile closes it by its own end."""
         try:
             found = await tracks(call)
         except OSError as error:
             found = {"error": str(error)}
-        self.note(
+        self._box(call.case).post(lambda: self._closed(call, found))
+
+    def _closed(self, call: Call, tracks: Mapping[str, Any]) -> None:
+        if not is_over(call) or call.recording is not None:
+            return
+        self._noted(
             Fact(
-                "recording.closed", self._clock.now(), call.case, call.id, call.id, "daemon", found
+                "recording.closed", self._clock.now(), call.case, call.id, call.id, "daemon", tracks
             )
         )
         if call.seat:
@@ -76,7 +82,7 @@ class Room(Calls):
             seats[call.case] = call.seat
             while len(seats) > SEATS_OF_CASES:
                 seats.popitem(last=False)
-        self._box(call.case).post(lambda: self.forget(call))
+        self.forget(call)
 
     def close_those_over(self) -> None:
         """Calls that an earlier life saw end and did not close."""

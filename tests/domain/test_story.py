@@ -12,6 +12,7 @@ from bridge.domain.call import Role
 from bridge.domain.conversation import E, S
 from bridge.domain.errors import Refused
 from bridge.domain.handoff import UNSEEN, H
+from bridge.domain.observe import is_over
 from bridge.domain.seen import Keyed
 from tests.domain.story import CALL, WITH_FALLBACK, Story
 
@@ -432,3 +433,35 @@ def test_a_consultation_whose_seat_never_waits_ends_its_handoff_and_calls_nobody
     assert story.call.called() is None
     assert not [act for act in story.acts if isinstance(act, DialThird)]
     story.check()
+
+
+def test_a_leg_that_comes_after_it_was_given_up_is_known_and_hung_up() -> None:
+    """The seat hangs up in the instant its consultation is dialled."""
+    story = Story().talking()
+    story.ask(E.CONSULT)
+    story.note(E.CITIZEN_HELD, CALL)
+    dialled = story.note(E.SEAT_WAITS, "s1")
+    assert [type(act) for act in dialled] == [DialThird]
+    story.exit("b1", CALL, "s1")
+    story.gone("s1")
+    assert story.handoff("h-CONSULT").outcome == "unreachable"
+    story.born("leg-CONSULT", "hotline", Role.HOTLINE, "h-CONSULT")
+    assert story.call.legs["leg-CONSULT"].live
+    assert story.acts[-1] == Clear(CALL, "leg-CONSULT", "PJSIP/leg-CONSULT-00000001")
+    story.gone("leg-CONSULT")
+    assert not story.call.legs["leg-CONSULT"].live
+    assert story.kinds.count("leg.late") == 1
+    story.check()
+
+
+def test_a_leg_that_comes_late_to_a_call_that_is_over_is_hung_up_and_changes_nothing() -> None:
+    story = Story().talking()
+    story.ask(E.THREE_WAY)
+    story.gone("leg-THREE_WAY", UNSEEN)
+    story.gone("s1")
+    story.gone(CALL)
+    before = len(story.facts)
+    story.born("leg-THREE_WAY", "hotline", Role.HOTLINE, "h-THREE_WAY")
+    assert isinstance(story.acts[-1], Clear)
+    assert len(story.facts) == before
+    assert is_over(story.call)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from bridge.domain.acts import Act
 from bridge.domain.agent import AgentAct
-from bridge.domain.call import Leg, Role, Seat
+from bridge.domain.call import Call, Leg, Role, Seat
+from bridge.domain.seen import Arrived, Born, Gone
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.ports import Store, Transaction
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room, leg_times
 from tests.flows.test_cases import ZONE
 
+CALL = "1764000000.1"
 AT = datetime(2026, 11, 24, 3, tzinfo=UTC)
+HOTLINE = Born(
+    call=CALL, at=AT, leg="key-1", channel="PJSIP/12345-1", role=Role.HOTLINE, name="hotline"
+)
 WRAP_UP = timedelta(seconds=5)
 
 
@@ -54,7 +61,9 @@ class Queue:
         pass
 
 
-def room_of(clock: Clock, recorder: Recorder) -> Room:
+def room_of(
+    clock: Clock, recorder: Recorder, on_over: Callable[[Call], None] = lambda call: None
+) -> Room:
     return Room(
         recorder=recorder,
         switch=Queue(),
@@ -64,7 +73,7 @@ def room_of(clock: Clock, recorder: Recorder) -> Room:
         new_id=lambda: "new",
         spawn=lambda work, name: work.close(),
         wrap_up=WRAP_UP,
-        on_over=lambda call: None,
+        on_over=on_over,
     )
 
 
@@ -80,6 +89,28 @@ def test_wrap_up_ends_in_time_and_when_the_clock_is_set_back(later: float, state
     room.end_wrap_ups()
     assert room.book.seats["8001"].state == state
     assert recorder.kinds == (["agent.ready"] if state == "ready" else [])
+
+
+async def test_a_leg_that_comes_to_light_while_the_recording_is_joined_keeps_the_call() -> None:
+    """Its own end closes the call: until then memory does not let it go."""
+    recorder, over = Kept(), list[Call]()
+    room = room_of(Clock(), recorder, over.append)
+    room.see(Arrived(call=CALL, at=AT, channel="PJSIP/trunk-1", number="138", entry="110"))
+    room.see(Gone(call=CALL, at=AT, leg=CALL, cause=16))
+    (call,) = over
+
+    async def joined(_: Call) -> Mapping[str, Any]:
+        if not call.legs.get("key-1"):
+            room.see(HOTLINE)
+        return {"tracks": []}
+
+    await room.close(call, joined)
+    assert room.book.calls == {CALL: call}
+    room.see(Gone(call=CALL, at=AT, leg="key-1", cause=16))
+    assert over == [call, call]
+    await asyncio.gather(room.close(call, joined), room.close(call, joined))
+    assert room.book.calls == {}
+    assert recorder.kinds.count("recording.closed") == 1
 
 
 def test_an_end_before_the_beginning_is_not_known() -> None:

@@ -137,7 +137,7 @@ class SimSwitch:
             lines += [f"ChanVariable: {v}={chan.variables.get(v, '')}" for v in SHOWN]
         data = ("\r\n".join(lines) + "\r\n\r\n").encode()
         for wire in self.exchange.open_wires():
-            if wire.signed_in and not wire.no_events:
+            if wire.signed_in and wire.deaf_until <= self.loop.time():
                 wire.send(data)
         if chan is not None:
             self.chance.maybe("event.sent")

@@ -31,7 +31,8 @@ class _Socket:
 
 
 class Wire(asyncio.Transport):
-    """One connection. `deaf_out`: actions vanish; `deaf_in`: nothing comes back."""
+    """One connection. `deaf_out`: actions vanish; `deaf_in`: nothing comes back; until `deaf_until`
+    events are lost."""
 
     def __init__(self, far: Far, loop: SimLoop, chance: Chance, life: int) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class Wire(asyncio.Transport):
         self.signed_in = False
         self.deaf_out = False
         self.deaf_in = False
-        self.no_events = False
+        self.deaf_until = 0.0
         self.late = 0.0
         self._far = far
         self._loop = loop

@@ -238,8 +238,7 @@ class World:
                 wire.deaf_out = fault == "half-open"
         elif fault == "deaf":
             for wire in wires:
-                wire.no_events = True
-                self._later(DEAF + lasts / 4, lambda wire=wire: setattr(wire, "no_events", False))
+                wire.deaf_until = max(wire.deaf_until, self.loop.time() + DEAF + lasts / 4)
         elif fault == "late":
             for wire in wires:
                 wire.late = 0.2 + draw.random() * 2.5
