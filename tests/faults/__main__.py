@@ -12,18 +12,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.faults.matrix import FAULTS, kills_once
-from tests.faults.programme import batches, words
-from tests.faults.random_runs import AT_A_TIME
+from tests.faults.programme import FIRST_SEED, batches, words
 from tests.faults.report import write_report
 from tests.faults.worker import Job, Result, replay, run_jobs
 
 REPORT = Path(__file__).with_name("REPORT.md")
-FIRST_SEED = 1
 
 
 def jobs(environment: Mapping[str, str]) -> list[Job]:
@@ -43,7 +42,7 @@ def jobs(environment: Mapping[str, str]) -> list[Job]:
     kills = [n for n, kill in enumerate(kills_once()) if wanted in kill.name]
     found = [Job("fault", (n,)) for n in faults] + [Job("kill", (n,)) for n in kills]
     numbers = range(FIRST_SEED, FIRST_SEED + int(seeds))
-    found += [Job("random", batch) for batch in batches(numbers, AT_A_TIME)]
+    found += [Job("random", batch) for batch in batches(numbers)]
     return found[int(part) - 1 :: int(parts)]
 
 
@@ -78,23 +77,28 @@ def main() -> int:
             return 2
         result, shortest = replay(int(seed))
         shown(iter([result]))
-        if shortest is not None:
-            print(f"最短的失败形式 / its shortest failing form: {words(shortest)}", file=sys.stderr)
+        if shortest:
+            print("最短的失败形式 / its shortest failing form:", file=sys.stderr)
+        for of, part in shortest:
+            print(f"  {of}: {words(part)}", file=sys.stderr)
         return 1 if result.broken else 0
     try:
         todo = jobs(environment)
     except ValueError as wrong:
         print(wrong, file=sys.stderr)
         return 2
-    results = shown(run_jobs(todo, int(environment.get("WORLDS") or "2"), ahead=True))
+    began = time.monotonic()
+    worlds = int(environment.get("WORLDS") or "2")
+    results = shown(run_jobs(todo, worlds, ahead=True))
+    minutes = (time.monotonic() - began) / 60
     whole = not (environment.get("PART") or environment.get("FAULT"))
     if whole:
         lines = [{**result.line, "broken": result.broken} for result in results]
-        write_report(REPORT, lines)
+        write_report(REPORT, lines, f"{minutes:.0f} min, {worlds} worlds side by side")
     failed = [result for result in results if result.broken]
     print(
         f"{len(results)} 格,{len(failed)} 格未达标 / {len(results)} cells, {len(failed)} not as "
-        "promised",
+        f"promised; {minutes:.1f} min",
         file=sys.stderr,
     )
     return 1 if failed else 0

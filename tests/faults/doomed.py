@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bridge.__main__ import main
 from bridge.asterisk.acts import Acts
 from bridge.asterisk.manager import AmiLink
-from bridge.domain.acts import Act
+from bridge.domain.acts import Act, DialThird
 from bridge.domain.journal import Entry
 from bridge.flows.ports import Transaction
 from bridge.flows.view import View
@@ -73,8 +74,28 @@ def watch(doom: Doom) -> None:
         setattr(owner, name, watched)
 
 
+PLANT: Final = "FAULTS_PLANTED_BUG"
+"""Names a bug that the daemon shall have, so that it is known to be found."""
+
+
+def plant(bug: str) -> None:
+    """`dials twice`: a third party is called a second time, beside the call that was asked for."""
+    carry_out = Acts.carry_out
+
+    async def twice(self: Acts, act: Act) -> None:
+        await carry_out(self, act)
+        if isinstance(act, DialThird):
+            await carry_out(self, replace(act, leg=f"{act.leg}-again"))
+
+    if bug != "dials twice":
+        raise SystemExit(f"{PLANT}={bug}: no such bug")
+    setattr(Acts, "carry_out", twice)  # noqa: B010  mypy: a method is assigned
+
+
 if __name__ == "__main__":
     die_with_parent()
+    if PLANT in os.environ:
+        plant(os.environ[PLANT])
     if AHEAD_VARIABLE in os.environ:
         go_ahead()
     watch(Doom(Path(os.environ[VARIABLE])))

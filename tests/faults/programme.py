@@ -9,8 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
+FIRST_SEED: Final = 1
+AT_A_TIME: Final = 5
+"""Programmes in one world: with two citizens each as many calls as there are seats."""
 Do = Literal["dial", "ask", "key", "hang", "die", "peer", "world", "wait"]
 CITIZENS: Final = 2
 """At most so many in one programme."""
@@ -96,15 +99,32 @@ def words(steps: Programme) -> str:
     return "; ".join(map(str, steps))
 
 
-Fails = Callable[[Programme], Awaitable[bool]]
+Together = tuple[tuple[int, Step], ...]
+"""Programmes that run at the same time in one world: each step with the seed it belongs to."""
 
 
-async def shrink(steps: Programme, fails: Fails, tries: int = 40) -> Programme:
+def together(seeds: Sequence[int]) -> Together:
+    """The programmes of these seeds, one after the other."""
+    return tuple((seed, step) for seed in seeds for step in programme(seed))
+
+
+def apart(steps: Together) -> list[tuple[int, Programme]]:
+    """By seed, for the runner."""
+    seeds = dict.fromkeys(seed for seed, _ in steps)
+    return [(seed, tuple(step for of, step in steps if of == seed)) for seed in seeds]
+
+
+T = TypeVar("T")
+
+
+async def shrink(
+    steps: tuple[T, ...], fails: Callable[[tuple[T, ...]], Awaitable[bool]], tries: int = 40
+) -> tuple[T, ...]:
     """The shortest part of `steps` that still fails, after at most `tries` runs (delta debugging:
-    leave out halves, then quarters, down to single steps; then pauses)."""
+    leave out halves, then quarters, down to single steps)."""
     left = tries
 
-    async def still(part: Programme) -> bool:
+    async def still(part: tuple[T, ...]) -> bool:
         nonlocal left
         left -= 1
         return await fails(part)
@@ -125,6 +145,12 @@ async def shrink(steps: Programme, fails: Fails, tries: int = 40) -> Programme:
     return steps
 
 
-def batches(seeds: Sequence[int], size: int) -> list[tuple[int, ...]]:
+def batches(seeds: Sequence[int]) -> list[tuple[int, ...]]:
     """Seeds that run at the same time in one world."""
-    return [tuple(seeds[at : at + size]) for at in range(0, len(seeds), size)]
+    return [tuple(seeds[at : at + AT_A_TIME]) for at in range(0, len(seeds), AT_A_TIME)]
+
+
+def batch_of(seed: int) -> tuple[int, ...]:
+    """The seeds with which this one runs: what they do to the world it lives in, too."""
+    first = seed - (seed - FIRST_SEED) % AT_A_TIME
+    return tuple(range(first, first + AT_A_TIME))

@@ -16,8 +16,6 @@ from tests.faults.stage import PRESSES_1, SEATS, UNITS, Stage, Talk, now
 from tests.faults.strikes import restart
 from tests.faults.truth import double_acts, fate, silence_ms, wait_truth
 
-AT_A_TIME: Final = 5
-"""Programmes in one world: with two citizens each as many calls as there are seats."""
 REST_S: Final = 0.5
 FATES: Final = ("alive", "left", "ended", "lost_with_asterisk", "dropped")
 

@@ -123,8 +123,8 @@ def latest(lines: Lines) -> Lines:
     return list(found.values())
 
 
-def report(lines: Lines) -> str:
-    """The whole page."""
+def report(lines: Lines, took: str = "") -> str:
+    """The whole page; `took` in words where it was one run."""
     lines = latest(lines)
     cells = [line for line in lines if line["cell"] != "random"]
     failed = [line for line in cells if judged(line)]
@@ -136,7 +136,8 @@ def report(lines: Lines) -> str:
     parts = [
         HEAD,
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}; load {os.getloadavg()[1]:.1f} in the last minutes.\n",
+        f"{platform.python_version()}; load {os.getloadavg()[1]:.1f} in the last minutes"
+        f"{took and f'; {took}'}.\n",
         f"**{len(cells)} cells, {len(failed)} not as promised.** Citizens: {told}. Handoffs lost: "
         f"{sums['handoffs_lost']}. Acts done twice: {sums['double_acts']}.\n",
         *(
@@ -155,8 +156,8 @@ def report(lines: Lines) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def write_report(path: Path, lines: Lines) -> None:
-    path.write_text(report(lines), encoding="utf-8")
+def write_report(path: Path, lines: Lines, took: str = "") -> None:
+    path.write_text(report(lines, took), encoding="utf-8")
 
 
 def main(files: Sequence[str]) -> int:

@@ -73,10 +73,14 @@ class Talk:
 
     def at(self, phone: Phone | None) -> Call | None:
         """The living, answered call of this citizen at a telephone, or None."""
-        if phone is None or phone.user in self.stage.dead:
-            return None
-        calls = [c for c in self.stage.incoming(phone, self.number) if c.end is None]
-        return next((c for c in reversed(calls) if c.answered_at is not None), None)
+        return next(reversed(self.all_at(phone)), None) if phone is not None else None
+
+    def all_at(self, phone: Phone) -> list[Call]:
+        """The same, all of them: a third may have been called twice, as it was asked for."""
+        if phone.user in self.stage.dead:
+            return []
+        calls = self.stage.incoming(phone, self.number)
+        return [c for c in calls if c.end is None and c.answered_at is not None]
 
     async def ask(self, service: str, key: str = "", **body: Any) -> Reply | None:
         """Ask the desk for a service of this call; None when no answer came. The same key again is

@@ -11,7 +11,16 @@ from bridge.domain.conversation import S
 from tests.faults.__main__ import jobs
 from tests.faults.cell import Bounds, Line, broken
 from tests.faults.matrix import FAULTS, LASTING, NO_STATE, Trouble, bounds, kills_once, nonsense
-from tests.faults.programme import Programme, Step, batches, programme, shrink
+from tests.faults.programme import (
+    Programme,
+    Step,
+    apart,
+    batch_of,
+    batches,
+    programme,
+    shrink,
+    together,
+)
 from tests.faults.report import report
 from tests.faults.steps import Doom, parse
 from tests.faults.steps import Step as Named
@@ -94,7 +103,9 @@ DIAL, POISON = Step("dial"), Step("die", what="seat")
 
 
 def test_seeds_run_in_batches() -> None:
-    assert batches(range(1, 8), 3) == [(1, 2, 3), (4, 5, 6), (7,)]
+    assert batches(range(1, 8)) == [(1, 2, 3, 4, 5), (6, 7)]
+    assert batch_of(7) == (6, 7, 8, 9, 10)
+    assert apart(together((3, 4))) == [(3, programme(3)), (4, programme(4))]
 
 
 def test_parts_make_up_the_whole() -> None:

@@ -46,7 +46,7 @@ def states(talk: Talk, others: Mapping[str, Call]) -> set[str]:
     at = time.monotonic()
     heard = talk.citizen.heard(at - VOICE_S, at, 0.1)
     voices = heard - set(SOUNDS)
-    if len(voices) >= 2:
+    if len(voices) >= 2 or (voices and _hear_the_citizen(talk, at) >= 2):
         return {"conferenced"}
     if len(voices) == 1:
         held = any(HOLD in call.heard(at - HOLD_S, at) for call in others.values())
@@ -62,6 +62,13 @@ def states(talk: Talk, others: Mapping[str, Call]) -> set[str]:
     if sound_s(talk.citizen, at - WORDS_S, at) > 0:
         return {"ending", "queued"}  # words: goodbye, or all seats are busy
     return set()
+
+
+def _hear_the_citizen(talk: Talk, at: float) -> int:
+    """How many connections do. Two at one telephone (it was called twice) have one voice."""
+    calls = [call for phone in list(talk.stage.phones.values()) for call in talk.all_at(phone)]
+    tone = talk.citizen.leg.tone
+    return sum(1 for call in calls if tone in call.heard(at - VOICE_S, at, 0.1))
 
 
 def sound_s(call: Call, t0: float, t1: float) -> float:

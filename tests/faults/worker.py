@@ -17,7 +17,7 @@ from bridge.lab.root import AsteriskRoot
 from bridge.lab.rootbuild import ensure_root
 from tests.faults.matrix import FAULTS, LASTING, kills_once
 from tests.faults.parent import die_with_parent, go_ahead
-from tests.faults.programme import Programme, programme, shrink
+from tests.faults.programme import Programme, Together, apart, batch_of, programme, shrink, together
 from tests.faults.random_runs import run_batch
 from tests.faults.rounds import Judged, run_fault, run_kill
 from tests.faults.stage import Stage, stage
@@ -120,6 +120,12 @@ class World:
             seats = (await self._stage.leader.must("GET", "seats"))["seats"]
             print([(s["id"], s["state"], s["phone"]) for s in seats[:10]], file=sys.stderr)
 
+    async def run_programmes(self, programmes: Sequence[tuple[int, Programme]]) -> list[Result]:
+        """These at the same time; a world whose calls do not come about is no failure of theirs."""
+        if self._stage is None:
+            self._stage = await self._ends.enter_async_context(stage(self._root))
+        return [result_of(one) for one in await run_batch(self._stage, programmes)]
+
     async def run(self, job: Job) -> list[Result]:
         """The job's cells; never raises for what a round does."""
         why = ""
@@ -178,20 +184,32 @@ def run_jobs(jobs: Sequence[Job], worlds: int, *, ahead: bool = False) -> Iterat
         worker.join()
 
 
-def replay(seed: int) -> tuple[Result, Programme | None]:
-    """Run one seed alone; when it fails, also its shortest failing form."""
+Shortest = list[tuple[int, Programme]]
 
-    async def work() -> tuple[Result, Programme | None]:
-        async with World(ensure_root()) as world:
-            (first,) = await world.run(Job("random", (seed,)))
-            if not first.broken:
-                return first, None
 
-            async def fails(part: Programme) -> bool:
-                async with stage(ensure_root()) as there:
-                    (judged,) = await run_batch(there, [(seed, part)])
-                    return bool(judged.broken)
+def replay(seed: int, tries: int = 40) -> tuple[Result, Shortest]:
+    """Run one seed again, alone and then with those it ran with; when it fails, also its shortest
+    failing form, found in at most `tries` runs."""
+    return asyncio.run(_replay(seed, tries))
 
-            return first, await shrink(programme(seed), fails)
 
-    return asyncio.run(work())
+async def _replay(seed: int, tries: int) -> tuple[Result, Shortest]:
+    async with World(ensure_root()) as world:
+
+        async def once(steps: Together) -> Result:
+            found = await world.run_programmes(apart(steps))
+            return next(one for one in found if one.line.get("seed") == seed)
+
+        async def fails(steps: Together) -> bool:
+            if not any(of == seed for of, _ in steps):
+                return False
+            await world.end()
+            return bool((await once(steps)).broken)
+
+        for seeds in ((seed,), batch_of(seed)):
+            steps = together(seeds)
+            first = await once(steps)
+            if first.broken:
+                return first, apart(await shrink(steps, fails, tries))
+            await world.end()
+        return first, []
