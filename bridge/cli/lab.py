@@ -16,11 +16,12 @@ from bridge.cli import case
 from bridge.cli.output import AsJson, CommandError, emit, run_async, shown, table
 from bridge.lab.ports import ports_from_environment
 from bridge.lab.progress import say
+from bridge.lab.radio_witness import radio_facts
 from bridge.lab.robots import Access, Robots
 from bridge.lab.scenario import play
 from bridge.lab.standing import LabPlace, standing
 from bridge.lab.tones import HOTLINE
-from bridge.lab.witness import Fact, meetings, read_record, voices
+from bridge.lab.witness import Fact, meetings, read_order, read_record, voices
 
 app = typer.Typer(help="实验室:真实 Asterisk 与机器人话机 / the laboratory", no_args_is_help=True)
 
@@ -120,6 +121,8 @@ async def _played(robots: Robots) -> dict[str, Any]:
     played = await play(robots)
     record = await read_record(robots.access, played)
     facts = meetings(played, record)
+    order = await read_order(robots.access, played)
+    facts += await asyncio.to_thread(radio_facts, played.order, robots.access.air_log, order)
     facts += await asyncio.to_thread(voices, played, record, robots.access.recordings)
     return {
         "case": played.case,
@@ -139,12 +142,12 @@ async def _played(robots: Robots) -> dict[str, Any]:
 
 
 def _words(facts: list[Fact]) -> str:
-    rows = [["", "事实 / fact", "话机观测 / telephones", "守护进程记录 / daemon"]]
+    rows = [["", "事实 / fact", "话机与电台观测 / telephones, radios", "守护进程记录 / daemon"]]
     for fact in facts:
         mark = "✓" if fact.confirmed else "✗"
         rows.append([mark, f"{fact.zh} / {fact.en}", shown(fact.telephones), shown(fact.daemon)])
     good = sum(fact.confirmed for fact in facts)
-    return f"\n{table(rows)}\n{good}/{len(facts)} 项经话机证实 / confirmed by the telephones"
+    return f"\n{table(rows)}\n{good}/{len(facts)} 项得到证实 / confirmed from outside"
 
 
 def _show(document: Mapping[str, Any], info: Mapping[str, Any]) -> None:

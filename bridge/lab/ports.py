@@ -52,6 +52,11 @@ class LabPorts:
         return 8110 + self.base
 
     @property
+    def box(self) -> int:
+        """The network box of the line-keyed radio (RFC 2217)."""
+        return 5190 + self.base
+
+    @property
     def trunk(self) -> int:
         """Where the robot stands that plays the public network and takes calls to citizens."""
         return 5170 + self.base
@@ -64,7 +69,7 @@ class LabPorts:
 
     def as_dict(self) -> dict[str, int]:
         """Name and number of each single port, for `lab info`."""
-        names = ("sip", "ami", "fastagi", "http", "trunk")
+        names = ("sip", "ami", "fastagi", "http", "box", "trunk")
         return {name: getattr(self, name) for name in names}
 
 
@@ -118,7 +123,8 @@ def _lock(ports: LabPorts) -> Iterator[bool]:
 
 def _busy(ports: LabPorts) -> list[int]:
     """Ports that some program listens on now."""
-    tcp = [p for p in (ports.ami, ports.fastagi, ports.http) if not _free(p, socket.SOCK_STREAM)]
+    listened = (ports.ami, ports.fastagi, ports.http, ports.box)
+    tcp = [port for port in listened if not _free(port, socket.SOCK_STREAM)]
     udp = [p for p in (ports.sip, ports.trunk) if not _free(p, socket.SOCK_DGRAM)]
     return tcp + udp
 

@@ -32,6 +32,7 @@ class Access:
     tokens: Mapping[str, str]
     store: Path
     recordings: Path
+    air_log: Path
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Access:
@@ -45,6 +46,7 @@ class Access:
             dict(info["tokens"]),
             Path(info["run_dir"]) / STORE_FILE,
             Path(info["recordings"]),
+            Path(info["air_log"]),
         )
 
     def desk(self, seat: str) -> DeskClient:

@@ -1,8 +1,8 @@
 """One whole call, played by robots on real telephones and the REST interface.
 
-A citizen dials 110, a seat takes the call and brings 12345 in, 12345 presses 1, the seat leaves,
-citizen and 12345 talk on, 12345 hangs up, the citizen hears the goodbye. What the telephones saw
-is kept; `witness.py` compares it with what the daemon wrote.
+A citizen dials 110, a seat takes the call, sends a unit by radio and brings 12345 in, 12345 presses
+1, the seat leaves, citizen and 12345 talk on, 12345 hangs up, the citizen hears the goodbye. What
+the telephones saw is kept; `witness.py` compares it with what the daemon wrote.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bridge.lab.call import Call, CallError
 from bridge.lab.desk_client import DeskClient, leg_of
 from bridge.lab.incoming import IncomingCall
 from bridge.lab.progress import say
+from bridge.lab.radio_play import arrived, give
 from bridge.lab.robots import CITIZEN_NUMBER, SEATS, Robots
 from bridge.lab.tones import CITIZEN
 
@@ -39,6 +40,7 @@ class Played:
     case: str = ""
     call: str = ""
     seat: str = ""
+    order: str = ""
     citizen: Call | None = None
     taker: IncomingCall | None = None
     hotline: IncomingCall | None = None
@@ -79,6 +81,8 @@ async def _acts(robots: Robots, played: Played) -> None:
     call = await desk.wait_call(CITIZEN_NUMBER, "established", STEP_S)
     played.case, played.call = str(call["case"]), str(call["id"])
     await citizen.wait_hears({played.seat_tone}, STEP_S)
+    say(f"坐席 {played.seat} 经电台派单", f"seat {played.seat} sends a unit by radio")
+    played.order = await give(desk, played.case)
     await asyncio.sleep(TALK_S)
     await _three_way(robots, desk, played)
     say(f"坐席 {played.seat} 退出", f"seat {played.seat} leaves")
@@ -124,7 +128,8 @@ async def _taken(robots: Robots, played: Played) -> IncomingCall:
 
 
 async def _recorded(robots: Robots, played: Played) -> None:
-    """Until the call has left the snapshot: it is cleared and its recording is joined."""
+    """Until the unit is on the spot and the call has left the snapshot: it is cleared and its
+    recording is joined."""
     desk = robots.access.desk(played.seat)
 
     async def gone() -> bool:
@@ -132,6 +137,8 @@ async def _recorded(robots: Robots, played: Played) -> None:
         return all(call["id"] != played.call for call in calls)
 
     try:
+        if played.order:
+            await arrived(desk, played.order)
         await desk.wait_for(gone, RECORD_S, "the end of the call")
     except (OSError, RuntimeError, TimeoutError) as error:
         played.trouble = played.trouble or str(error)

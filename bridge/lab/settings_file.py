@@ -15,6 +15,8 @@ AMI_FILE: Final = "ami-secret"
 TOKENS_FILE: Final = "tokens.jsonl"
 STORE_FILE: Final = "bridge110.db"
 UNITS_FILE: Final = "units.toml"
+GATEWAYS_FILE: Final = "gateways.toml"
+PORTS_SOCKET: Final = "ports.sock"
 CALL_IN: Final = "7110"
 """Where units call to report."""
 UNITS: Final = tuple(str(number) for number in range(6001, 6011))
@@ -24,6 +26,12 @@ NON_POLICE: Final = "8010"
 """The one seat for requests that are no police matter (SB-37)."""
 
 Value = bool | int | str | Sequence[str]
+Gateways = Mapping[str, Mapping[str, Value]]
+"""Name of a gateway to its keys in the file of gateways."""
+Wires = Mapping[str, Mapping[str, Value]]
+"""Unit to keys of its entry: `sms`, `fax`, `radio.ssi` …"""
+NO_GATEWAYS: Final[Gateways] = {}
+NO_WIRES: Final[Wires] = {}
 
 
 def lab_toml(
@@ -37,8 +45,10 @@ def lab_toml(
     wrap_up_s: int = 5,
     ballast_mb: int = 0,
     zone: str = "Asia/Shanghai",
+    gateways: bool = False,
 ) -> str:
-    """Settings for a daemon beside the Asterisk of `run_dir` (a RunDir's path).
+    """Settings for a daemon beside the Asterisk of `run_dir` (a RunDir's path), and beside a port
+    process where there are gateways.
 
     Below `run_dir` the laboratory puts the AMI secret (`ami-secret`, mode 0600), the tokens
     (`tokens.jsonl`) and the store (`bridge110.db`).
@@ -83,10 +93,17 @@ def lab_toml(
         "phone_lines": 8,
         "check_hours": 24,
     }
+    if gateways:
+        parts["ports"] = {"socket": str(run_dir / PORTS_SOCKET)}
     return "\n".join(_table(name, keys) for name, keys in parts.items())
 
 
-def lab_units(units: Sequence[str] = UNITS, pin: str = "") -> str:
+def gateways_toml(gateways: Gateways) -> str:
+    """The file of gateways for the port process."""
+    return "\n".join(_table(name, keys) for name, keys in gateways.items())
+
+
+def lab_units(units: Sequence[str] = UNITS, pin: str = "", wires: Wires = NO_WIRES) -> str:
     """The directory of units of a laboratory: one a duty phone; the second is above the first.
 
     `pin` is the hash of the PIN for reports by phone, the same for all.
@@ -100,6 +117,7 @@ def lab_units(units: Sequence[str] = UNITS, pin: str = "") -> str:
         }
         keys |= {"report_pin": pin} if pin else {}
         keys |= {"deputy": units[1]} if number == 0 and len(units) > 1 else {}
+        keys |= wires.get(unit, {})
         made.append(_table(f"units.{unit}", keys))
         made.append(_table(f"units.{unit}.terminal", {"users": [f"unit-{unit}"]}))
     return "\n".join(made)

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.lab.ports import LabPorts, claimed
+from bridge.lab.process import Process
 from bridge.lab.progress import SetupError, say
+from bridge.lab.radios import WIRES, Radios
 from bridge.lab.root import cache_dir
 from bridge.lab.rootbuild import ensure_root
 from bridge.lab.rundir import RunDir
@@ -122,7 +124,10 @@ def _lives(pid: int, start: int) -> bool:
 
 @asynccontextmanager
 async def standing(place: LabPlace) -> AsyncIterator[World]:
-    """Asterisk and daemon, started; both have ended afterwards. Raises SetupError."""
+    """Asterisk, emulated radios, port process and daemon, started; all have ended afterwards.
+
+    Raises SetupError.
+    """
     _end_orphans(place)
     with claimed(place.ports):
         shutil.rmtree(place.run, ignore_errors=True)
@@ -136,24 +141,42 @@ async def standing(place: LabPlace) -> AsyncIterator[World]:
         make_sounds(
             share("dialplans") / "prompts.toml", switch.run.sounds, cache=cache_dir() / "sounds"
         )
-        world = make_world(switch)
+        radios = Radios(place.run, place.ports.box)
+        world = make_world(switch, gateways=radios.gateways, wires=WIRES)
+        world.devices |= radios.info()
         try:
-            say(f"启动 Asterisk {root.version}", f"starting Asterisk {root.version}")
-            await switch.start()
-            place.note_processes(switch.pid)
-            say("启动守护进程", "starting the daemon")
-            await world.daemon.start(wait_up=False)
-            if world.daemon.process is not None:
-                place.note_processes(switch.pid, world.daemon.process.pid)
-            await world.daemon.wait_up()
-            write_info(world, place.info_file)
+            await radios.open()
+            await _start(place, world, root.version)
             yield world
         finally:
             say("停止", "stopping")
             await world.daemon.stop()
+            if world.gateways is not None:
+                await world.gateways.stop()
+            await radios.close()
             await switch.stop()
             place.state_file.unlink(missing_ok=True)
             place.info_file.unlink(missing_ok=True)
+
+
+async def _start(place: LabPlace, world: World, version: str) -> None:
+    """Every process, each noted as soon as it runs; then until they do their work."""
+    processes: list[Process] = []
+    if world.gateways is not None:
+        say("启动端口进程", "starting the port process")
+        await world.gateways.start(wait_up=False)
+        processes.append(world.gateways)
+        place.note_processes(world.gateways.pid)
+    say(f"启动 Asterisk {version}", f"starting Asterisk {version}")
+    await world.switch.start()
+    place.note_processes(world.switch.pid, *(one.pid for one in processes))
+    say("启动守护进程", "starting the daemon")
+    await world.daemon.start(wait_up=False)
+    processes.append(world.daemon)
+    place.note_processes(world.switch.pid, *(one.pid for one in processes))
+    for one in processes:
+        await one.wait_up()
+    write_info(world, place.info_file)
 
 
 def _end_orphans(place: LabPlace) -> None:

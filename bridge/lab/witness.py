@@ -70,6 +70,14 @@ class Record:
         return next((dict(f.data) for f in reversed(self.facts) if f.kind == kind), {})
 
 
+async def read_order(access: Access, played: Played) -> Record:
+    """The journal of the order, as it is now."""
+    entries = await Reader(access.store).entries_of_case(played.case)
+    facts = [entry.fact for entry in entries]
+    own = [f for f in facts if played.order in (f.subject, f.data.get("order"))]
+    return Record(own, played.clock)
+
+
 async def read_record(access: Access, played: Played) -> Record:
     """The journal of the call, as soon as its recording is closed or RECORD_S are over."""
     reader, until = Reader(access.store), time.monotonic() + RECORD_S
@@ -123,9 +131,9 @@ def _number(taker: Call, played: Played, record: Record) -> Fact:
     seen = getattr(taker, "caller", "")
     wrote = str(record.data("call.offered").get("number", "-"))
     good = seen == wrote == CITIZEN_NUMBER
-    words = f"{_when(played, taker.invite_at)} {seen}"
-    when = _when(played, record.at("call.offered"))
-    return Fact("110 呼入到坐席", "the call to 110 rings at a seat", words, f"{when} {wrote}", good)
+    words = f"{when(played.clock, taker.invite_at)} {seen}"
+    written = f"{when(played.clock, record.at('call.offered'))} {wrote}"
+    return Fact("110 呼入到坐席", "the call to 110 rings at a seat", words, written, good)
 
 
 def _carried(hotline: Call, played: Played) -> bool:
@@ -135,8 +143,8 @@ def _carried(hotline: Call, played: Played) -> bool:
 def _moment(
     played: Played, zh: str, en: str, seen: float | None, wrote: float | None, also: bool = True
 ) -> Fact:
-    near = seen is not None and wrote is not None and abs(seen - wrote) <= NEAR_S
-    return Fact(zh, en, _when(played, seen), _when(played, wrote), near and also)
+    good = near(seen, wrote) and also
+    return Fact(zh, en, when(played.clock, seen), when(played.clock, wrote), good)
 
 
 def _together(
@@ -160,10 +168,9 @@ def _together(
     clean = all(
         call.heard(begin + edge, end) == tones for call, tones in wanted.items() if end > begin
     )
-    near = wrote is not None and abs(begin - wrote) <= NEAR_S
     lasted = end - begin >= at_least
-    words = f"{_when(played, begin)} {end - begin:.2f} s" if lasted else "没有听到 / not heard"
-    return Fact(zh, en, words, _when(played, wrote), lasted and clean and near)
+    words = f"{when(played.clock, begin)} {end - begin:.2f} s" if lasted else "没有听到 / not heard"
+    return Fact(zh, en, words, when(played.clock, wrote), lasted and clean and near(begin, wrote))
 
 
 def _longest_stretch(
@@ -204,13 +211,13 @@ def _goodbye(played: Played, record: Record, hung_up: float, left: float) -> Fac
     outcome = str(record.data("call.cleared").get("outcome", "-"))
     by = "-" if end is None else f"{end.who} {end.cause}"
     wrote = record.at("call.cleared")
-    near = wrote is not None and abs(left - wrote) <= NEAR_S
-    good = heard and near and end is not None and end.who == "them" and outcome == "ended_by_peer"
+    good = heard and near(left, wrote) and end is not None and end.who == "them"
+    good &= outcome == "ended_by_peer"
     return Fact(
         "12345 挂机,市民听到提示后结束",
         "12345 hangs up, goodbye, the end",
-        f"{_when(played, left)} {by}, 提示音 / sound {sounding:.1f} s",
-        f"{_when(played, wrote)} {outcome}",
+        f"{when(played.clock, left)} {by}, 提示音 / sound {sounding:.1f} s",
+        f"{when(played.clock, wrote)} {outcome}",
         good,
     )
 
@@ -238,9 +245,14 @@ def _track(zh: str, en: str, place: Path, name: str, wanted: set[int]) -> Fact:
     return Fact(zh, en, f"{heard:.1f} s", name or "-", heard >= 0.3)
 
 
-def _when(played: Played, moment: float | None) -> str:
-    """Local time of a monotonic moment, to the millisecond."""
+def near(seen: float | None, wrote: float | None) -> bool:
+    """Whether what was seen and what was written may be the same moment."""
+    return seen is not None and wrote is not None and abs(seen - wrote) <= NEAR_S
+
+
+def when(clock: float, moment: float | None) -> str:
+    """Local time of a monotonic moment, to the millisecond; `clock` as in Played."""
     if moment is None:
         return "-"
-    local = datetime.fromtimestamp(moment + played.clock, ZONE)
+    local = datetime.fromtimestamp(moment + clock, ZONE)
     return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import os
 import secrets
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,94 +13,28 @@ from argon2 import PasswordHasher
 
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.ports import HOST, LabPorts
-from bridge.lab.progress import SetupError
-from bridge.lab.settings_file import AMI_FILE, CALL_IN, TOKENS_FILE, UNITS_FILE, lab_toml, lab_units
+from bridge.lab.process import DaemonProcess, PortsProcess
+from bridge.lab.settings_file import (
+    AMI_FILE,
+    CALL_IN,
+    GATEWAYS_FILE,
+    NO_GATEWAYS,
+    NO_WIRES,
+    PORTS_SOCKET,
+    TOKENS_FILE,
+    UNITS_FILE,
+    Gateways,
+    Wires,
+    gateways_toml,
+    lab_toml,
+    lab_units,
+)
 from bridge.lab.switch import Switch
 from bridge.tokens import TokenRecord, add_token, digest, new_token
 
-START_S: Final = 15.0
-STOP_S: Final = 10.0
 LEADER: Final = "8099"
 LAB_PIN: Final = "4321"
 """Every unit's PIN on the report line."""
-
-
-@dataclass
-class DaemonProcess:
-    """The daemon, as systemd would run it: it can be killed at any moment and started again."""
-
-    config: Path
-    ports: LabPorts
-    token: str
-    log: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-    module: str = "bridge"
-    """What is run: the product, or a test's program around it."""
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    async def start(self, *, wait_up: bool = True) -> None:
-        """Start it, and wait until its desk answers and its link is up. Raises SetupError."""
-        self.process = self._launch()
-        if wait_up:
-            await self.wait_up()
-
-    def _launch(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", self.module, "run", "--config", str(self.config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self.environment},
-                start_new_session=True,
-            )
-
-    async def wait_up(self) -> None:
-        """Until the desk answers and the link to Asterisk is up. Raises SetupError."""
-        desk = DeskClient(HOST, self.ports.http, self.token)
-
-        async def look() -> bool:
-            if not self.running:
-                raise SetupError(
-                    f"守护进程已退出 / the daemon ended; see {self.log}:\n{self._tail()}"
-                )
-            try:
-                health = await desk.must("GET", "health")
-            except (OSError, RuntimeError):
-                return False
-            return bool(health["links"].get("asterisk", {}).get("state") == "up")
-
-        try:
-            await desk.wait_for(look, START_S, "daemon up")
-        except TimeoutError as error:
-            raise SetupError(f"{error}; see {self.log}:\n{self._tail()}") from error
-
-    def kill(self) -> None:
-        """Without a word (SIGKILL)."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    async def stop(self) -> int:
-        """Ask it to stop; its exit status."""
-        if self.process is None:
-            return 0
-        if self.running:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return await asyncio.to_thread(self.process.wait, STOP_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return -signal.SIGKILL
-
-    def _tail(self) -> str:
-        with contextlib.suppress(OSError):
-            return self.log.read_text(errors="replace")[-2000:]
-        return ""
 
 
 @dataclass
@@ -116,6 +44,10 @@ class World:
     switch: Switch
     daemon: DaemonProcess
     tokens: Mapping[str, str]
+    gateways: PortsProcess | None = None
+    """Owner of radios and modems, where the laboratory has any."""
+    devices: dict[str, Any] = field(default_factory=dict)
+    """For `info`: what stands in for hardware."""
 
     @property
     def ports(self) -> LabPorts:
@@ -156,15 +88,23 @@ class World:
             "recordings": str(self.switch.run.recordings),
             "cel_file": str(self.switch.run.cel_file),
             "daemon_log": str(self.daemon.log),
+            **self.devices,
         }
 
 
 def make_world(
-    switch: Switch, *, accept: str = "press", wrap_up_s: int = 1, units: str | None = None
+    switch: Switch,
+    *,
+    accept: str = "press",
+    wrap_up_s: int = 1,
+    units: str | None = None,
+    gateways: Gateways = NO_GATEWAYS,
+    wires: Wires = NO_WIRES,
 ) -> World:
     """Settings, secrets and tokens beside a prepared switch. Starts nothing.
 
-    `units`: the text of another directory of units.
+    `units`: the text of another directory of units. `gateways` are for a port process; `wires` are
+    further ways to units of the ordinary directory.
     """
     run, ports = switch.run.path, switch.site.ports
     secret = run / AMI_FILE
@@ -185,16 +125,28 @@ def make_world(
         tokens[name] = new_token()
         add_token(run / TOKENS_FILE, TokenRecord(name=name, role="U", sha256=digest(tokens[name])))
     if units is None:
-        units = lab_units(switch.site.units, pin=PasswordHasher().hash(LAB_PIN))
+        units = lab_units(switch.site.units, PasswordHasher().hash(LAB_PIN), wires)
     (run / UNITS_FILE).write_text(units, encoding="utf-8")
     config = run / "bridge.toml"
     seats = [s for s in switch.site.seats if s != LEADER]
-    config.write_text(
-        lab_toml(ports, run, seats=seats, leaders=[LEADER], accept=accept, wrap_up_s=wrap_up_s),
-        encoding="utf-8",
+    text = lab_toml(
+        ports,
+        run,
+        seats=seats,
+        leaders=[LEADER],
+        accept=accept,
+        wrap_up_s=wrap_up_s,
+        gateways=bool(gateways),
     )
-    daemon = DaemonProcess(config, ports, tokens[LEADER], run / "daemon.log")
-    return World(switch, daemon, tokens)
+    config.write_text(text, encoding="utf-8")
+    daemon = DaemonProcess(config, ports, tokens[LEADER], log=run / "daemon.log")
+    if not gateways:
+        return World(switch, daemon, tokens)
+    (run / GATEWAYS_FILE).write_text(gateways_toml(gateways), encoding="utf-8")
+    owner = PortsProcess(
+        run / GATEWAYS_FILE, run / "ports", run / PORTS_SOCKET, log=run / "ports.log"
+    )
+    return World(switch, daemon, tokens, owner)
 
 
 def random_secret() -> str:

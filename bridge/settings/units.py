@@ -51,6 +51,8 @@ def _mail(text: str) -> str:
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Digits = Annotated[str, Field(pattern=r"^\+?[0-9]{3,20}$")]
 Ssi = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
+Map27 = Annotated[str, Field(pattern=r"^[0-9]{1,3}/[0-9]{1,4}$")]
+"""Prefix and ident of a set."""
 Mail = Annotated[str, AfterValidator(_mail)]
 Span = Annotated[str, AfterValidator(_span)]
 Pin = Annotated[str, AfterValidator(_pin)]
@@ -74,7 +76,7 @@ class TerminalPart(Part):
 
 class RadioPart(Part):
     ssi: Annotated[tuple[Ssi, ...], Field(strict=False)] = ()
-    map27: Annotated[tuple[Ssi, ...], Field(strict=False)] = ()
+    map27: Annotated[tuple[Map27, ...], Field(strict=False)] = ()
     group: str = Field(default="", pattern=r"^[0-9]{0,15}$")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -31,12 +32,25 @@ class Set:
 
 @dataclass(slots=True)
 class Air:
-    """The sets by their number; one that nobody described behaves as `Set()` does."""
+    """The sets by their number; one that nobody described behaves as `Set()` does.
+
+    `witness` is told of everything: heard or said, the set's number, the octets.
+    """
 
     sets: dict[str, Set] = field(default_factory=dict)
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     """Everything that reached a set that is on: (number, octets)."""
+    witness: Callable[[str, str, bytes], None] = lambda *_: None
 
     def of(self, number: str) -> Set:
         """The set with this number."""
         return self.sets.setdefault(number, Set())
+
+    def hear(self, number: str, data: bytes) -> None:
+        """Octets reach a set that is on."""
+        self.heard.append((number, data))
+        self.witness("heard", number, data)
+
+    def say(self, number: str, data: bytes) -> None:
+        """A set's user answers, or writes by himself."""
+        self.witness("said", number, data)

@@ -135,7 +135,7 @@ class Map27Unit:
             self.say(Ack(0xE0, message.address, cause))
         else:
             octets = bytes((message.status,)) if isinstance(message, Status) else message.data
-            self.air.heard.append((number, octets))
+            self.air.hear(number, octets)
             self.say(Ack(0xC0, message.address, 0))
             if there.reply_status is not None:
                 value = there.reply_status
@@ -156,10 +156,12 @@ class Map27Unit:
 
     def status_from(self, number: str, value: int) -> None:
         """A mobile presses a status key."""
+        self.air.say(number, bytes((value,)))
         self.say(Status(net.parse_address(number), value))
 
     def text_from(self, number: str, text: str) -> None:
         """A mobile writes; padded to the length of the radio's codewords."""
+        self.air.say(number, text.encode())
         data = text.encode("gb18030")
         size = next((n for n in _CODEWORDS if n >= len(data)), 88)
         address = net.parse_address(number)

@@ -250,7 +250,7 @@ class PeiTerminal:
         there = self.air.of(address)
         if kind == "13":
             if there.on:
-                self.air.heard.append((address, pdu))
+                self.air.hear(address, pdu)
             return
         self._at_set(address, there, sds.decode(pdu), pdu)
 
@@ -258,7 +258,7 @@ class PeiTerminal:
         """What the addressed set does with a message."""
         if not isinstance(message, sds.Transfer):
             if there.on:
-                self.air.heard.append((address, pdu))
+                self.air.hear(address, pdu)
             return
         if there.failure is not None:
             self._later(
@@ -269,7 +269,7 @@ class PeiTerminal:
             if there.stored:
                 self._later(there.delay_s, lambda: self._report(address, there, message, 0x22))
             return
-        self.air.heard.append((address, pdu))
+        self.air.hear(address, pdu)
         steps: list[int] = []
         if there.received and message.want & sds.Want.RECEIVED:
             steps.append(0)
@@ -283,12 +283,14 @@ class PeiTerminal:
         for step in steps:
             self._later(at, lambda step=step: self._report(address, there, message, step))  # type: ignore[misc]
             at += there.read_s
+        if _is_last(message):
+            self._later(at + there.reply_s, lambda: self._reply(address, there))
+
+    def _reply(self, address: str, there: Set) -> None:
         if there.reply_status is not None:
-            value = there.reply_status
-            self._later(at + there.reply_s, lambda: self.status_from(address, value))
+            self.status_from(address, there.reply_status)
         if there.reply_text is not None:
-            words = there.reply_text
-            self._later(at + there.reply_s, lambda: self.text_from(address, words))
+            self.text_from(address, there.reply_text)
 
     def _report(self, address: str, there: Set, message: sds.Transfer, status: int) -> None:
         if there.short and status in (0, 2):
@@ -316,6 +318,7 @@ class PeiTerminal:
 
     def text_from(self, source: str, text: str, *, want: sds.Want = sds.Want.RECEIVED) -> None:
         """A user writes to us; long texts in parts."""
+        self.air.say(source, text.encode())
         pieces = sds.pieces(text, 668)
         first = self._number
         references = [(first + n) % 256 for n in range(1, len(pieces) + 1)]
@@ -325,6 +328,7 @@ class PeiTerminal:
 
     def status_from(self, source: str, value: int) -> None:
         """A user presses a status key; 0 is the emergency button."""
+        self.air.say(source, value.to_bytes(2, "big"))
         self._deliver(source, "13", value.to_bytes(2, "big"), "1,2,20")
 
     def location_from(self, source: str, position: Position) -> None:
@@ -396,3 +400,9 @@ class PeiTerminal:
         for timer in self._timers:
             timer.cancel()
         self._end_payload()
+
+
+def _is_last(message: sds.Transfer) -> bool:
+    """The whole text is there: its user reads and answers now."""
+    text = sds.text_of(message)
+    return text is None or text.part is None or text.part.number == text.part.total

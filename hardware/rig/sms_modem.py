@@ -188,7 +188,7 @@ class SmsModemRig:
         self.say(f"+CMGS: {reference}", "OK")
         there = self.air.of(message.number)
         if there.on:
-            self.air.heard.append((message.number, message.text.encode()))
+            self.air.hear(message.number, message.text.encode())
         if message.report and self.ways.report:
             status = there.failure if there.failure is not None else 0 if there.on else 0x30
             report = StatusReport(reference, message.number, status)
@@ -212,6 +212,7 @@ class SmsModemRig:
 
     def text_from(self, number: str, text: str) -> None:
         """Somebody writes; the modem stores it and says where."""
+        self.air.say(number, text.encode())
         for submit in sms_pdu.submits(number, text, 77):
             index = next(n for n in range(1, CAPACITY + 2) if n not in self.stored)
             deliver = Deliver(number, submit.text, None, submit.part)

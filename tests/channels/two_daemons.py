@@ -12,8 +12,8 @@ from typing import Any
 
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.ports import HOST, LabPorts, spare_ports
+from bridge.lab.process import DaemonProcess
 from bridge.lab.settings_file import AMI_FILE, TOKENS_FILE, UNITS_FILE, lab_toml, lab_units
-from bridge.lab.world import DaemonProcess
 from bridge.tokens import TokenRecord, add_token, digest, new_token
 
 DESK = "12345"
@@ -76,7 +76,7 @@ def _make(site: str, directory: Path, ports: LabPorts, other: LabPorts, key: str
     (directory / UNITS_FILE).write_text(lab_units(), encoding="utf-8")
     config = directory / "bridge.toml"
     config.write_text(f"{text}\n{more}", encoding="utf-8")
-    process = DaemonProcess(config, ports, token, directory / "daemon.log")
+    process = DaemonProcess(config, ports, token, log=directory / "daemon.log")
     return OneDaemon(site, directory, ports, process, DeskClient(HOST, ports.http, token, "8099"))
 
 

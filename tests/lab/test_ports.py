@@ -31,6 +31,7 @@ def test_the_usual_numbers_are_those_of_the_architecture() -> None:
         "ami": 5138,
         "fastagi": 4573,
         "http": 8110,
+        "box": 5190,
         "trunk": 5170,
     }
 
@@ -39,14 +40,14 @@ def test_no_two_bases_share_a_port() -> None:
     tcp, udp = set[int](), set[int]()
     bases = range(0, LAST_BASE + 1, STEP)
     for ports in map(LabPorts, bases):
-        single = {ports.ami, ports.fastagi, ports.http}
+        single = {ports.ami, ports.fastagi, ports.http, ports.box}
         media = {ports.sip, ports.trunk, *ports.rtp}
         assert not tcp & single
         assert not udp & media
         assert max(media) < 32768  # below the kernel's own ports for outgoing connections
         tcp |= single
         udp |= media
-    assert len(tcp) == 3 * len(bases)
+    assert len(tcp) == 4 * len(bases)
 
 
 @pytest.mark.parametrize("text", ["-100", "50", "2200", "one", "１００", "1e2"])

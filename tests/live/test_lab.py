@@ -62,7 +62,8 @@ def test_once_exits_0_when_the_telephones_confirm_every_fact_and_leaves_nothing_
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all three hear each other" in done.stdout
     assert "✗" not in done.stdout
-    assert "13/13" in done.stdout
+    assert "the order is on the radio's display" in done.stdout
+    assert "15/15" in done.stdout
     with claimed(lab_ports):
         assert lab(lab_ports, "info").returncode == 1
 
@@ -89,6 +90,7 @@ def test_a_bare_laboratory_tells_every_address_plays_a_call_when_asked_and_ends(
         assert info["ami"]["secret"]
         assert info["fastagi"].endswith(f":{lab_ports.fastagi}")
         assert info["sip_secret"]
+        assert info["gateways"]["radio-1"]["driver"] == "tetra-pei"
         terminals = {f"unit-{unit}" for unit in info["units"]}
         assert set(info["tokens"]) == {*info["seats"], *terminals}
         asked = lab(lab_ports, "call", "--json")
@@ -118,7 +120,7 @@ def test_robots_of_a_standing_laboratory_play_another_call(
         second = lab(lab_ports, "call")
         assert second.returncode == 0, second.stdout + second.stderr
         assert "-0002" in second.stdout, "the second case of the day"
-        assert "13/13" in second.stdout
+        assert "15/15" in second.stdout
     finally:
         process.terminate()
         assert process.wait(LIMIT_S) == 0

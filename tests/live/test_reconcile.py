@@ -15,8 +15,9 @@ import pytest
 import pytest_asyncio
 
 from bridge.lab.call import Call
+from bridge.lab.process import DaemonProcess
 from bridge.lab.switch import Switch
-from bridge.lab.world import DaemonProcess, World, make_world
+from bridge.lab.world import World, make_world
 from tests.live.conftest import NewSwitch
 from tests.live.people import all_talk, fetched, talk
 from tests.live.room import Room, Talk, room_of

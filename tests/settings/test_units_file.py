@@ -26,6 +26,7 @@ def test_the_shipped_directory_is_read_whole() -> None:
     water = units["water"]
     assert water.tier == 1
     assert water.channels() == tuple(ChannelKind)
+    assert water.addresses(ChannelKind.RADIO) == ("1001", "31/2001")
     night = datetime(2026, 11, 23, 2, tzinfo=UTC)
     assert [step.to for step in water.ladder(GENERAL, night)] == [To.UNIT, To.LEADER, To.ABOVE]
     assert len(water.ladder(GENERAL, night.replace(hour=9))) == 5
@@ -43,6 +44,8 @@ def test_the_shipped_directory_is_read_whole() -> None:
         ('span = "08:00-18:00"', 'span = "8-18"', 'span = "8-18"', "must be like"),
         ("# report_pin = ", "report_pin = ", "report_pin = ", "never a PIN itself"),
         ('users = ["U-housing"]', 'users = ["U-water"]', 'users = ["U-water"] }\n', "registered"),
+        ('"31/2001"', '"2001"', 'map27 = ["2001"]', "form"),
+        ('"1001"', '"31/1001"', 'ssi = ["31/1001"]', "form"),
         ("over_s = 120 },", "over_s = 0 },", "over_s = 0", "greater than"),
     ],
 )
