@@ -160,14 +160,14 @@ class GatewayPost:
             _log.warning("ports.unknown_thing", kind=str(kind))
 
     def received_of(self, body: Mapping[str, Any], seq: int) -> Received:
-        """A text or a status number as what somebody says."""
+        """A text or a status number as what somebody says. An arrival by number has no words: it
+        lacks the situation (LL-54)."""
         channel = ChannelKind(body["channel"])
         source = str(body["source"])
         if body["kind"] == "status":
             table = self._map27 if "/" in source else self._tetra
-            says = table.get(int(body["value"]), Says.NOTHING)
-            number = f"{int(body['value']):04X}" if "/" not in source else str(body["value"])
-            words, code = f"{STATUS_WORDS.get(says, '状态')} ({number})", None
+            says, code = table.get(int(body["value"]), Says.NOTHING), None
+            words = "" if says is Says.ARRIVED else _status_words(says, int(body["value"]), source)
         else:
             words = str(body["text"])
             says, code = meaning(words), code_in(words)
@@ -209,6 +209,12 @@ def _emergency(body: Mapping[str, Any], seq: int) -> Received:
         says=Says.NOTHING,
         words=f"紧急报警 / emergency ({body.get('how')})",
     )
+
+
+def _status_words(says: Says, value: int, source: str) -> str:
+    """What a status number stands for, and the number as its network writes it."""
+    number = str(value) if "/" in source else f"{value:04X}"
+    return f"{STATUS_WORDS.get(says, '状态')} ({number})"
 
 
 def _moment(body: Mapping[str, Any]) -> datetime:

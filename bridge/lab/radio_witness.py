@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.lab.radio_play import WORDS
-from bridge.lab.radios import ARRIVED, SSI, on_air
+from bridge.lab.radios import ARRIVED, SSI, displayed, on_air
 from bridge.lab.witness import Fact, Record, near, when
 
 GATEWAY: Final = "radio-1"
@@ -15,8 +15,8 @@ GATEWAY: Final = "radio-1"
 def radio_facts(order: str, log: Path, record: Record) -> list[Fact]:
     """The facts of an order by radio. Blocks; a small file."""
     air = [one for one in on_air(log, GATEWAY) if one.number == SSI]
-    shown = [one for one in air if one.way == "heard" and order in one.text and WORDS in one.text]
-    heard = shown[0].at - record.clock if shown else None
+    shown = [at for at, text in displayed(air) if order in text and WORDS in text]
+    heard = shown[0] - record.clock if shown else None
     said = [
         one.at - record.clock
         for one in air

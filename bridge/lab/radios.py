@@ -125,12 +125,6 @@ class OnAir:
     number: str
     data: bytes
 
-    @property
-    def text(self) -> str:
-        """The words that a TETRA set shows; empty for what is no text."""
-        shown = sds.text_of(sds.decode(self.data))
-        return shown.text if shown is not None else ""
-
 
 def on_air(log: Path, gateway: str) -> list[OnAir]:
     """What the sets behind a gateway heard and said so far, in order."""
@@ -149,3 +143,18 @@ def on_air(log: Path, gateway: str) -> list[OnAir]:
         for one in found
         if one["gateway"] == gateway
     ]
+
+
+def displayed(air: list[OnAir]) -> list[tuple[float, str]]:
+    """The texts on a TETRA set's display, long ones joined, with the moment they were whole."""
+    found: list[tuple[float, str]] = []
+    begun = ""
+    for one in air:
+        shown = sds.text_of(sds.decode(one.data)) if one.way == "heard" else None
+        if shown is None:
+            continue
+        part = shown.part
+        begun = shown.text if part is None or part.number == 1 else begun + shown.text
+        if part is None or part.number == part.total:
+            found.append((one.at, begun))
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,8 @@ from hardware.radio.texts import TextRefused, check_text, clean_incoming
 
 TRIES: Final = 3
 RETRY_S: Final = 1.0
+REPEAT_S: Final = 30.0
+"""The same text under the same number within so many seconds is one text."""
 MAX_TEXT: Final = 200
 """Characters of one message: DMR short data carry some hundred octets."""
 MAX_OUTSTANDING: Final = 64
@@ -37,6 +40,18 @@ class _Out:
     data: bytes
     left: int = TRIES
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class _In:
+    """A text that came. `stored`: its owner has it, a repeat is only acknowledged again."""
+
+    message: TextMessage
+    at: float
+    stored: bool = False
+
+    def repeats(self, message: TextMessage, now: float) -> bool:
+        return message == self.message and now - self.at < REPEAT_S
 
 
 class HyteraGateway(asyncio.DatagramProtocol):
@@ -61,6 +76,8 @@ class HyteraGateway(asyncio.DatagramProtocol):
         self.book = Outstanding(rng)
         self._next = rng.randrange(1, 1 << 31)
         self._out: dict[int, _Out] = {}
+        self._texts: OrderedDict[str, _In] = OrderedDict()
+        """Received texts, the newest last."""
         self._transport: asyncio.DatagramTransport | None = None
         self.health = Health(False, "尚未打开 / not opened yet")
 
@@ -106,7 +123,11 @@ class HyteraGateway(asyncio.DatagramProtocol):
         return False
 
     def acknowledge(self, token: str, *, consumed: bool = False) -> None:
-        """The set had its acknowledgement when the text came."""
+        """A received text is stored: the set has its acknowledgement now."""
+        heard = self._texts.get(token)
+        if heard is not None:
+            heard.stored = True
+            self._confirm(heard.message)
 
     def known(self, key: str) -> Known | None:
         """What is known of a message."""
@@ -148,17 +169,30 @@ class HyteraGateway(asyncio.DatagramProtocol):
             self._told(self.book.failed(out.key, 0, _WHY.get(result, Why.ERROR), words))
 
     def _text(self, message: TextMessage) -> None:
+        """A text; the set says it again until it has our acknowledgement."""
         source = str(message.source or "")
-        if message.confirmed and message.source is not None and self._transport is not None:
-            ack = TextMessage(
-                message.opcode + 1, message.request, message.source, self._own, result=0
-            )
-            self._transport.sendto(hytera.encode_text(ack))
+        token = f"{source}:{message.request}"
+        before = self._texts.get(token)
+        if before is not None and before.repeats(message, _now()):
+            if before.stored:
+                self._confirm(message)
+            return
+        self._texts.pop(token, None)
+        self._texts[token] = _In(message, _now())
+        while len(self._texts) > MAX_OUTSTANDING:
+            self._texts.popitem(last=False)
         clean = clean_incoming(message.text)
         if clean is None:
             self._emit(RawIn(source, message.text.encode("utf-8", "replace"), "control characters"))
+            self.acknowledge(token)
         else:
-            self._emit(TextIn(source, str(message.target), clean))
+            self._emit(TextIn(source, str(message.target), clean, token))
+
+    def _confirm(self, message: TextMessage) -> None:
+        if not message.confirmed or not message.source or self._transport is None:
+            return
+        ack = TextMessage(message.opcode + 1, message.request, message.source, self._own, result=0)
+        self._transport.sendto(hytera.encode_text(ack))
 
     def _told(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:

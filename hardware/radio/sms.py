@@ -184,13 +184,18 @@ class SmsModem:
             message = sms_pdu.decode(digits)
         except SmsError as error:
             self._emit(RawIn("", digits.encode(), str(error)))
+            self._over(index)
             return
         if isinstance(message, StatusReport):
             self._report(message)
-            if index is not None:
-                self.acknowledge(str(index))
+            self._over(index)
         elif isinstance(message, Deliver):
             self._text(message, index)
+
+    def _over(self, index: int | None) -> None:
+        """Nobody will store this message: a full modem would take no more."""
+        if index is not None:
+            self.acknowledge(str(index))
 
     def _report(self, report: StatusReport) -> None:
         address, status = report.number, report.status
@@ -216,6 +221,7 @@ class SmsModem:
         token = None if index is None else str(index)
         if message.text is None:
             self._emit(RawIn(message.number, b"", "8-bit data"))
+            self._over(index)
         elif message.part is not None:
             part = message.part
             for joined in self._joiner.add(

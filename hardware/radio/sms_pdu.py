@@ -241,7 +241,10 @@ def _read_address(tpdu: bytes, at: int) -> tuple[str, int]:
     if len(raw) < size:
         raise IndexError("address cut")
     if kind & 0x70 == 0x50:
-        return gsm7.text_of(gsm7.unpack(raw, digits * 4 // 7)), at + 2 + size
+        name = gsm7.text_of(gsm7.unpack(raw, digits * 4 // 7))
+        if not name.isprintable():
+            raise SmsError(f"sender {name!r}")
+        return name, at + 2 + size
     swapped = raw.hex()
     text = "".join(swapped[n + 1] + swapped[n] for n in range(0, len(swapped), 2))[:digits]
     if not text.isdecimal():

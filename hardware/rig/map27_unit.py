@@ -4,6 +4,7 @@ scripted mobiles behind it."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,10 +22,13 @@ from hardware.radio.map27_net import (
     Progress,
     Status,
 )
-from hardware.rig.air import Air
+from hardware.rig.air import Air, Set
 
 _CODEWORDS: Final = (5, 11, 16, 22, 27, 33, 38, 44, 49, 55, 60, 66, 71, 77, 82, 88)
 """Octets in which data messages come out at the far end (4.4): the rest is padding."""
+
+_PART: Final = re.compile(rb"(\d+)/(\d+) ")
+"""How our own driver marks the parts of a long text."""
 
 
 @dataclass(slots=True)
@@ -137,12 +141,15 @@ class Map27Unit:
             octets = bytes((message.status,)) if isinstance(message, Status) else message.data
             self.air.hear(number, octets)
             self.say(Ack(0xC0, message.address, 0))
-            if there.reply_status is not None:
-                value = there.reply_status
-                self._later(there.reply_s, lambda: self.status_from(number, value))
-            if there.reply_text is not None:
-                words = there.reply_text
-                self._later(there.reply_s, lambda: self.text_from(number, words))
+            part = _PART.match(octets)
+            if part is None or part[1] == part[2]:
+                self._later(there.reply_s, lambda: self._reply(number, there))
+
+    def _reply(self, number: str, there: Set) -> None:
+        if there.reply_status is not None:
+            self.status_from(number, there.reply_status)
+        if there.reply_text is not None:
+            self.text_from(number, there.reply_text)
 
     def _call(self, call: Call) -> None:
         there = self.air.of(str(call.address))

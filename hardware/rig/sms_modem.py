@@ -193,7 +193,8 @@ class SmsModemRig:
             status = there.failure if there.failure is not None else 0 if there.on else 0x30
             report = StatusReport(reference, message.number, status)
             self._later(self.ways.report_s, lambda: self._report(report))
-        if there.on and there.reply_text is not None:
+        last = message.part is None or message.part.number == message.part.total
+        if there.on and last and there.reply_text is not None:
             words = there.reply_text
             self._later(there.reply_s, lambda: self.text_from(message.number, words))
 

@@ -13,9 +13,11 @@ from bridge.channels.ports_client import PortsClient
 from bridge.lab.child import free_port
 from bridge.lab.process import PortsProcess
 from bridge.lab.progress import SetupError
-from bridge.lab.radios import ANSWERS, ARRIVED, WIRES, Radios, on_air
+from bridge.lab.radios import ANSWERS, ARRIVED, WIRES, Radios, displayed, on_air
 from bridge.lab.settings_file import gateways_toml, lab_units
 from bridge.settings.units import parse_units
+
+WORDS = "水管爆裂，路面积水已漫过人行道，请速到现场关阀抢修并回告。" * 11
 
 
 async def test_every_set_of_the_field_gets_its_message_and_answers(tmp_path: Path) -> None:
@@ -38,7 +40,7 @@ async def test_every_set_of_the_field_gets_its_message_and_answers(tmp_path: Pat
         assert [one["name"] for one in await owner.listed()] == list(radios.gateways)
         ways = {"2269001": "radio", "31/2001": "radio", "13900006001": "sms"}
         for number, channel in ways.items():
-            body = {"key": number, "channel": channel, "address": number, "text": "水管爆裂"}
+            body = {"key": number, "channel": channel, "address": number, "text": WORDS}
             await client.submit(body)
         async with asyncio.timeout(20):
             while len(answers := [one for one in things if one["kind"] in ("status", "text")]) < 3:
@@ -49,8 +51,10 @@ async def test_every_set_of_the_field_gets_its_message_and_answers(tmp_path: Pat
         await radios.close()
     found = {one["source"]: one.get("value", one.get("text")) for one in answers}
     assert found == {"2269001": ARRIVED, "31/2001": 2, "13900006001": "收到"}
-    heard, said = on_air(radios.log, "radio-1")
-    assert (heard.way, heard.text, said.way) == ("heard", "水管爆裂", "said")
+    air = on_air(radios.log, "radio-1")
+    assert [text for _, text in displayed(air)] == [WORDS]
+    assert air[-1].way == "said"
+    assert [one.way for one in air].count("said") == 1, "one answer to a text of many parts"
     assert not on_air(radios.log, "channel-1")
     assert not any((tmp_path / name).is_symlink() for name in radios.gateways)
 

@@ -92,6 +92,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 @pytest.mark.req("SB-11")
 @pytest.mark.req("SB-13")
+@pytest.mark.req("LL-54")
 async def test_a_chinese_order_is_received_read_and_signed_by_the_status_of_arrival(
     tmp_path: Path,
 ) -> None:
@@ -113,6 +114,11 @@ async def test_a_chinese_order_is_received_read_and_signed_by_the_status_of_arri
         assert order.state is O.ARRIVED
         assert not order.clocks["arrival"].running
         assert order.clocks["result"].running, "the 24 h clock runs on"
+        assert order.missing == ("situation",), "a number tells nothing of the situation"
+        d.radio.radio.text_from(OFFICER, "已到场,水深约半米,正在关阀")
+        async with asyncio.timeout(20):
+            while (await d.order(ident)).missing:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_set_that_is_off_is_sent_not_delivered_and_the_next_channel_starts(

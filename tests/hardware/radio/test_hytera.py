@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from typing import cast
 
@@ -208,8 +209,58 @@ async def test_a_text_over_the_network(
         with pytest.raises(RadioRefused):
             gateway.send_text("k", "2001", "出警")
         if stage is Stage.DELIVERED:
-            await until(lambda: TextIn("2001", "1001", "到场") in told)
+            await until(lambda: any(isinstance(e, TextIn) for e in told))
+            assert [e for e in told if isinstance(e, TextIn)] == [
+                TextIn("2001", "1001", "到场", "2001:5")
+            ]
         stop.set()
     transport.close()
     assert far.heard[0].text == "出警：中山路12号"
     assert [e.why for e in told if isinstance(e, Delivery)][-1] is why
+
+
+async def test_a_text_is_acknowledged_once_it_is_stored_and_a_repeat_of_it_is_no_second_text() -> (
+    None
+):
+    loop = asyncio.get_running_loop()
+    transport, far = await loop.create_datagram_endpoint(
+        lambda: FakeSet([]), local_addr=("127.0.0.1", 0)
+    )
+    port = transport.get_extra_info("sockname")[1]
+    told: list[RadioEvent] = []
+    gateway = HyteraGateway("127.0.0.1", port, 1001, emit=told.append, rng=random.Random(1))
+
+    def texts() -> list[str]:
+        return [e.text for e in told if isinstance(e, TextIn)]
+
+    def say(text: str, request: int, source: int = 2001) -> None:
+        message = TextMessage(Text.PRIVATE, request, 1001, source, text, confirmed=True)
+        gateway.datagram_received(_text_octets(message), ("127.0.0.1", port))
+
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(gateway.run(stop))
+        await until(lambda: gateway.health.usable)
+        say("到场", 5)
+        say("到场", 5)
+        await asyncio.sleep(0.05)
+        assert (texts(), far.heard) == (["到场"], [])
+        gateway.acknowledge("2001:5")
+        say("到场", 5)
+        await until(lambda: [m.result for m in far.heard] == [0, 0])
+        say("收到", 5)
+        say("无号码", 6, source=0)
+        gateway.acknowledge(":6")
+        assert texts() == ["到场", "收到", "无号码"]
+        stop.set()
+    transport.close()
+
+
+def _text_octets(message: TextMessage) -> bytes:
+    """As `encode_text`, also of a source that no radio may have."""
+    if message.source:
+        return hytera.encode_text(message)
+    octets = hytera.encode_text(dataclasses.replace(message, source=1))
+    hdap = hytera.decode_hdap(octets)
+    payload = hdap.payload[:9] + bytes(3) + hdap.payload[12:]
+    return hytera.encode_hdap(dataclasses.replace(hdap, payload=payload))
