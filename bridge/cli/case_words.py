@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from bridge.cli import order_words
 from bridge.cli.output import masked, shown
 from bridge.domain.call import Book, Role
 from bridge.domain.journal import Entry, Fact
 
+PHONE_DIGITS: Final = 9
+"""Numbers of radios are shorter than those of telephones."""
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "call.offered": ("来电 {number} → {entry}", "call from {number} to {entry}"),
     "call.state": ("通话状态 {from} → {to}", "call {from} → {to}"),
@@ -49,6 +52,7 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "handoff.cancelled": ("移交:已取消", "handoff: cancelled"),
     "handoff.fallback": ("移交:改走备用路由", "handoff: by the second way"),
     "handoff.ended": ("移交结束 {outcome}", "handoff ended: {outcome}"),
+    **order_words.KINDS,
 }
 
 _OUTCOMES: Final[Mapping[str, str]] = {
@@ -162,11 +166,15 @@ def _values(
     intent = data.get("intent")
     number = str(data.get("number", ""))
     kind = intent.get("kind") if isinstance(intent, dict) else data.get("kind")
+    by = str(data.get("by", "-"))
+    hidden = not full_numbers and by.lstrip("+").isdigit() and len(by) >= PHONE_DIGITS
     zh_leg, en_leg = _leg(fact, book)
     en = _Blank({key: shown(value) for key, value in data.items()})
     en |= {
         "number": shown(number if full_numbers else masked(number)) or "-",
         "actor": shown(fact.actor),
+        "subject": shown(fact.subject or "-"),
+        "by": shown(masked(by) if hidden else by),
         "leg": en_leg,
         "kind": shown(kind or "-"),
         "way": shown(kind or "-"),

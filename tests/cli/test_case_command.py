@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bridge.cli.case_words import timeline
+from bridge.cli.order_words import KINDS
 from bridge.cli.output import CommandError, masked, shown, table
+from bridge.domain.journal import Entry, Fact, Json
+from bridge.flows.order_events import ORDER_EVENTS
 from bridge.flows.ports import StoreError
 from bridge.store import Head
 from tests.cli.cli_kit import CASE, NUMBER, facts, fill, make_config, run
@@ -54,6 +59,18 @@ def test_time_line_is_in_order_with_local_times_and_what_was_learnt_later(config
     assert "something.newer" in out
     assert len(told) == len(facts())
     assert NUMBER not in out
+
+
+def test_every_fact_of_an_order_has_words_and_hides_the_number_that_signed() -> None:
+    assert set(ORDER_EVENTS) <= set(KINDS)
+    data: dict[str, Json] = {"by": "13800138000", "channel": "sms"}
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    signed = Entry("s", 1, Fact("order.acknowledged", at, "c", None, "c-01", data=data), "", "")
+    (moment,) = timeline([signed], full_numbers=False)
+    assert moment.zh == "指令 c-01 签收 138****8000"
+    assert moment.en == "order c-01 is signed by 138****8000"
+    (whole,) = timeline([signed], full_numbers=True)
+    assert "13800138000" in whole.zh
 
 
 def test_time_line_as_json(config: Path) -> None:
