@@ -2,93 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from hardware.port import PortSettings
-from hardware.radio.dialect import Map27Dialect, load
 from hardware.radio.events import (
     CallChange,
     Delivery,
     EmergencyIn,
     Health,
-    RadioEvent,
     RadioRefused,
     Stage,
     StatusIn,
     TextIn,
     Why,
 )
-from hardware.radio.map27 import Map27
 from hardware.radio.map27_net import Condition, Data, Disconnect
-from hardware.rig.air import Air, Set
-from hardware.rig.map27_unit import Map27Unit, Ways
-from hardware.rig.pty import PtyEnd
+from hardware.rig.air import Set
 from tests.hardware.pty_kit import until
+from tests.hardware.radio.radio_kit import MAP27, map27
 
-E = TypeVar("E")
 UNIT = "31/2001"
-QUICK = dataclasses.replace(load("map27-standard", Map27Dialect), answer_s=30.0, latency_s=0.5)
 LONG = "请速到人民路8号处置纠纷，到场回告。" * 17
-
-
-@dataclass
-class Rig:
-    driver: Map27
-    radio: Map27Unit
-    pty: PtyEnd
-    air: Air
-    told: list[RadioEvent] = field(default_factory=list)
-
-    def stages(self, key: str) -> list[Stage]:
-        return [e.stage for e in self.told if isinstance(e, Delivery) and e.key == key]
-
-    def of(self, kind: type[E]) -> list[E]:
-        return [event for event in self.told if isinstance(event, kind)]
-
-    async def wait_stage(self, key: str, stage: Stage) -> None:
-        await until(lambda: stage in self.stages(key))
-
-    async def wait_usable(self, usable: bool = True) -> None:
-        await until(lambda: self.driver.health.usable is usable)
-
-
-@asynccontextmanager
-async def rig(tmp_path: Path, dialect: Map27Dialect = QUICK) -> AsyncIterator[Rig]:
-    rng = random.Random(7)
-    air = Air()
-    pty = PtyEnd(lambda data: radio.feed(data), rng)
-    pty.link(tmp_path / "radio-1")
-    radio = Map27Unit(pty.write, air, Ways())
-    told: list[RadioEvent] = []
-    settings = PortSettings(name=str(tmp_path / "radio-1"), rate=dialect.rate)
-    driver = Map27(settings, dialect, emit=told.append, rng=rng)
-    made = Rig(driver, radio, pty, air, told)
-    stop = asyncio.Event()
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(driver.run(stop))
-            try:
-                await made.wait_usable()
-                yield made
-            finally:
-                stop.set()
-    finally:
-        radio.close()
-        pty.close()
 
 
 @pytest.mark.req("SB-11")
 async def test_a_status_order_is_delivered_and_answered_by_a_status(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.air.sets[UNIT] = Set(reply_status=2)
         r.radio.ways.waits = 2
         r.driver.send_status("k", UNIT, 16)
@@ -100,7 +41,7 @@ async def test_a_status_order_is_delivered_and_answered_by_a_status(tmp_path: Pa
 
 
 async def test_a_chinese_order_goes_in_extended_data_and_comes_out_whole(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.air.sets[UNIT] = Set(reply_text="收到")
         r.driver.send_text("k", UNIT, LONG)
         await r.wait_stage("k", Stage.DELIVERED)
@@ -111,7 +52,7 @@ async def test_a_chinese_order_goes_in_extended_data_and_comes_out_whole(tmp_pat
 
 
 async def test_a_controller_without_extended_data_gets_short_ones(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.radio.ways.no_mst = True
         r.driver.send_text("k", UNIT, "请速到人民路8号处置纠纷")
         await r.wait_stage("k", Stage.DELIVERED)
@@ -123,7 +64,7 @@ async def test_a_controller_without_extended_data_gets_short_ones(tmp_path: Path
     ("cause", "why"), [(4, Why.OFFLINE), (0x0B, Why.CONGESTION), (0x0C, Why.BUSY), (3, Why.REFUSED)]
 )
 async def test_a_failure_names_its_cause(tmp_path: Path, cause: int, why: Why) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.radio.ways.cause = cause
         r.driver.send_status("k", UNIT, 1)
         await r.wait_stage("k", Stage.FAILED)
@@ -131,7 +72,7 @@ async def test_a_failure_names_its_cause(tmp_path: Path, cause: int, why: Why) -
 
 
 async def test_no_end_in_time_is_cancelled_at_the_radio_and_unknown(tmp_path: Path) -> None:
-    async with rig(tmp_path, dataclasses.replace(QUICK, answer_s=0.3)) as r:
+    async with map27(tmp_path, dataclasses.replace(MAP27, answer_s=0.3)) as r:
         r.radio.ways.dumb = True
         r.driver.send_status("k", UNIT, 1)
         await r.wait_stage("k", Stage.UNKNOWN)
@@ -139,7 +80,7 @@ async def test_no_end_in_time_is_cancelled_at_the_radio_and_unknown(tmp_path: Pa
 
 
 async def test_an_incoming_call_interrupts_and_the_outcome_is_unknown(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.radio.ways.dumb = True
         r.driver.send_status("k", UNIT, 1)
         await until(lambda: len(r.radio.messages) >= 2)
@@ -151,7 +92,7 @@ async def test_an_incoming_call_interrupts_and_the_outcome_is_unknown(tmp_path: 
 
 
 async def test_a_voice_call_with_push_to_talk(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.driver.call(UNIT)
         await until(lambda: any(c.state == "connected" for c in r.of(CallChange)))
         r.driver.key(True)
@@ -165,7 +106,7 @@ async def test_a_voice_call_with_push_to_talk(tmp_path: Path) -> None:
 
 
 async def test_a_ringing_call_is_answered_off_hook(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.radio.call_from(UNIT, hook=True)
         await until(lambda: bool(r.of(CallChange)))
         assert r.of(CallChange)[0].state == "ringing"
@@ -174,7 +115,7 @@ async def test_a_ringing_call_is_answered_off_hook(tmp_path: Path) -> None:
 
 
 async def test_contact_lost_fails_at_once_and_returns(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.radio.set_contact(False)
         await r.wait_usable(False)
         r.driver.send_status("k", UNIT, 1)
@@ -187,7 +128,7 @@ async def test_contact_lost_fails_at_once_and_returns(tmp_path: Path) -> None:
 
 
 async def test_a_radio_that_restarts_and_a_pulled_cable_come_back(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         r.radio.restart()
         await until(lambda: any(not health.usable for health in r.of(Health)))
         await r.wait_usable()
@@ -205,7 +146,7 @@ async def test_a_radio_that_restarts_and_a_pulled_cable_come_back(tmp_path: Path
 
 
 async def test_a_line_that_loses_and_garbles_only_makes_it_slower(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         for faults in (r.pty.faults_in, r.pty.faults_out):
             faults.lose = faults.garble = 0.004
             faults.split = 3
@@ -232,14 +173,14 @@ async def test_a_line_that_loses_and_garbles_only_makes_it_slower(tmp_path: Path
 async def test_what_may_not_go_out_is_refused(
     tmp_path: Path, address: str, text: str, why: Why
 ) -> None:
-    async with rig(tmp_path) as r:
+    async with map27(tmp_path) as r:
         with pytest.raises(RadioRefused) as refused:
             r.driver.send_text("k", address, text)
         assert refused.value.why is why
 
 
 async def test_without_an_agreed_coding_chinese_is_refused_in_words(tmp_path: Path) -> None:
-    async with rig(tmp_path, dataclasses.replace(QUICK, chinese="none")) as r:
+    async with map27(tmp_path, dataclasses.replace(MAP27, chinese="none")) as r:
         with pytest.raises(RadioRefused, match="status numbers"):
             r.driver.send_text("k", UNIT, "出警")
         r.driver.send_text("plain", UNIT, "GATE 3")

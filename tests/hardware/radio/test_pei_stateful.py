@@ -19,11 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hardware.radio import sds
 from hardware.radio.events import RadioRefused, Stage, TextIn
+from hardware.radio.tetra_pei import TetraPei
 from hardware.rig.air import Set
-from tests.hardware.radio.pei_kit import QUICK, Rig, rig
+from hardware.rig.pei_terminal import PeiTerminal
+from tests.hardware.radio.radio_kit import PEI, Rig, pei
 
 NUMBERS = ("11", "22", "33")
-DIALECT = dataclasses.replace(QUICK, answer_s=0.15, probe_s=0.2, sent_wait_s=0.1)
+DIALECT = dataclasses.replace(PEI, answer_s=0.15, probe_s=0.2, sent_wait_s=0.1)
 SETTLE_S = 0.15
 
 
@@ -43,8 +45,9 @@ class DriverOnBadLine(RuleBasedStateMachine):
 
     @initialize()
     def plug_in(self) -> None:
-        made = rig(Path(self.folder.name), DIALECT)
-        self.rig: Rig = self.loop.run_until_complete(self.stack.enter_async_context(made))
+        made = pei(Path(self.folder.name), DIALECT)
+        entered = self.stack.enter_async_context(made)
+        self.rig: Rig[TetraPei, PeiTerminal] = self.loop.run_until_complete(entered)
 
     @rule(number=st.sampled_from(NUMBERS), length=st.sampled_from((1, 30, 60, 200)))
     def send(self, number: str, length: int) -> None:
@@ -67,7 +70,7 @@ class DriverOnBadLine(RuleBasedStateMachine):
 
     @rule(there=st.booleans())
     def coverage(self, there: bool) -> None:
-        self.loop.call_soon(self.rig.terminal.set_coverage, there)
+        self.loop.call_soon(self.rig.radio.set_coverage, there)
         self.run(0.05)
 
     @rule(number=st.sampled_from(NUMBERS), on=st.booleans(), doubled=st.booleans())
@@ -76,14 +79,14 @@ class DriverOnBadLine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.loop.call_soon(self.rig.terminal.restart)
+        self.loop.call_soon(self.rig.radio.restart)
         self.run(0.05)
 
     @rule()
     def pull_and_plug(self) -> None:
         self.rig.pty.pull()
         self.run(0.05)
-        self.rig.terminal.restart()
+        self.rig.radio.restart()
 
         async def plug() -> None:
             self.rig.pty.plug()
@@ -93,11 +96,11 @@ class DriverOnBadLine(RuleBasedStateMachine):
 
     @rule(times=st.integers(1, 3))
     def busy(self, times: int) -> None:
-        self.rig.terminal.ways.busy = times
+        self.rig.radio.ways.busy = times
 
     @rule(number=st.sampled_from(NUMBERS))
     def incoming(self, number: str) -> None:
-        self.loop.call_soon(self.rig.terminal.text_from, number, "收到")
+        self.loop.call_soon(self.rig.radio.text_from, number, "收到")
         self.run(0.05)
 
     @invariant()
@@ -145,8 +148,8 @@ class DriverOnBadLine(RuleBasedStateMachine):
     async def _recover(self) -> None:
         r = self.rig
         r.pty.faults_in.lose = r.pty.faults_out.lose = 0.0
-        r.terminal.ways.busy = 0
-        r.terminal.set_coverage(True)
+        r.radio.ways.busy = 0
+        r.radio.set_coverage(True)
         r.air.sets["44"] = Set()
         async with asyncio.timeout(60):
             count = 0

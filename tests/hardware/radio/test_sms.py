@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.lab.packages import find_program
-from hardware.port import PortSettings
 from hardware.radio import sms_pdu
-from hardware.radio.events import Delivery, RadioEvent, RadioRefused, Stage, TextIn, Why
-from hardware.radio.sms import SmsModem
+from hardware.radio.events import Delivery, RadioRefused, RawIn, Stage, TextIn, Why
 from hardware.radio.sms_pdu import Deliver, Part, SmsError, StatusReport, Submit
 from hardware.radio.texts import TextRefused
-from hardware.rig.air import Air, Set
-from hardware.rig.pty import PtyEnd
-from hardware.rig.sms_modem import SmsModemRig, Ways
+from hardware.rig.air import Set
 from tests.hardware.pty_kit import until
+from tests.hardware.radio.radio_kit import MOMENT, on_pty, sms, sms_modem
 
-E = TypeVar("E")
 PHONE = "13800138000"
-MOMENT = datetime(2026, 11, 25, 16, 5, 30, tzinfo=UTC)
 RECORDED = "0891683108100005F011000B813108108300F00008FF1251FA8B66FF1A4E2D5C718DEF0031003253F7"
 LONG = "请速到人民路8号处置纠纷，到场回告。" * 17
 
@@ -106,78 +95,25 @@ def test_any_octets_are_a_message_or_refused(data: bytes) -> None:
             continue
 
 
-@dataclass
-class Rig:
-    driver: SmsModem
-    modem: SmsModemRig
-    pty: PtyEnd
-    air: Air
-    told: list[RadioEvent] = field(default_factory=list)
-
-    def stages(self, key: str) -> list[Stage]:
-        return [e.stage for e in self.told if isinstance(e, Delivery) and e.key == key]
-
-    def of(self, kind: type[E]) -> list[E]:
-        return [event for event in self.told if isinstance(event, kind)]
-
-    async def wait_stage(self, key: str, stage: Stage) -> None:
-        await until(lambda: stage in self.stages(key))
-
-    async def wait_usable(self, usable: bool = True) -> None:
-        await until(lambda: self.driver.health.usable is usable)
-
-
-@asynccontextmanager
-async def modem(tmp_path: Path) -> AsyncIterator[tuple[SmsModemRig, PtyEnd]]:
-    pty = PtyEnd(lambda data: made.feed(data), random.Random(7))
-    made = SmsModemRig(pty.write, Air(), lambda: MOMENT, Ways())
-    pty.link(tmp_path / "sms-1")
-    try:
-        yield made, pty
-    finally:
-        made.close()
-        pty.close()
-
-
-@asynccontextmanager
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with modem(tmp_path) as (made, pty):
-        told: list[RadioEvent] = []
-        driver = SmsModem(
-            PortSettings(name=str(tmp_path / "sms-1"), rate=115200),
-            emit=told.append,
-            rng=random.Random(7),
-            probe_s=0.3,
-        )
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(driver.run(stop))
-            try:
-                await until(lambda: driver.health.usable)
-                yield Rig(driver, made, pty, made.air, told)
-            finally:
-                stop.set()
-
-
 async def test_an_order_by_sms_is_delivered_and_answered(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with sms(tmp_path) as r:
         r.air.sets[PHONE] = Set(reply_text="收到 12345670")
         r.driver.send_text("k", PHONE, LONG)
         await r.wait_stage("k", Stage.DELIVERED)
         assert r.stages("k") == [Stage.SENDING, Stage.SENT, Stage.DELIVERED]
-        assert "".join(m.text for m in r.modem.sent) == LONG
+        assert "".join(m.text for m in r.radio.sent) == LONG
         await until(lambda: bool(r.of(TextIn)))
         text = r.of(TextIn)[0]
         assert (text.source, text.text) == (PHONE, "收到 12345670")
         assert text.token is not None
-        assert r.modem.stored
+        assert r.radio.stored
         for event in r.of(TextIn):
             r.driver.acknowledge(event.token or "")
-        await until(lambda: len(r.modem.stored) < len(r.of(TextIn)) or not r.modem.stored)
+        await until(lambda: len(r.radio.stored) < len(r.of(TextIn)) or not r.radio.stored)
 
 
 async def test_a_handset_that_is_off_leaves_it_sent(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with sms(tmp_path) as r:
         r.air.sets[PHONE] = Set(on=False)
         r.driver.send_text("k", PHONE, "到场")
         await until(lambda: any(e.stored for e in r.of(Delivery)))
@@ -191,15 +127,15 @@ async def test_a_handset_that_is_off_leaves_it_sent(tmp_path: Path) -> None:
 async def test_an_error_of_the_network_names_its_cause(
     tmp_path: Path, error: int, why: Why
 ) -> None:
-    async with rig(tmp_path) as r:
-        r.modem.ways.error = error
+    async with sms(tmp_path) as r:
+        r.radio.ways.error = error
         r.driver.send_text("k", PHONE, "到场")
         await r.wait_stage("k", Stage.FAILED)
         assert r.of(Delivery)[-1].why is why
 
 
 async def test_a_failure_report_is_a_failure(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
+    async with sms(tmp_path) as r:
         r.air.sets[PHONE] = Set(failure=0x46)
         r.driver.send_text("k", PHONE, "到场")
         await r.wait_stage("k", Stage.FAILED)
@@ -209,28 +145,54 @@ async def test_silence_after_the_text_is_unknown_and_nothing_is_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hardware.radio.sms.SEND_S", 0.3)
-    async with rig(tmp_path) as r:
-        r.modem.ways.mute_after_payload = True
+    async with sms(tmp_path) as r:
+        r.radio.ways.mute_after_payload = True
         r.driver.send_text("k", PHONE, "到场")
         await r.wait_stage("k", Stage.UNKNOWN)
-        assert sum("CMGS" in line for line in r.modem.log) == 1
+        assert sum("CMGS" in line for line in r.radio.log) == 1
 
 
 async def test_a_restart_is_followed_and_messages_left_on_the_card_are_read(tmp_path: Path) -> None:
-    async with rig(tmp_path) as r:
-        count = r.modem.log.count("AT+CMGF=0")
-        r.modem.ways.network = False
-        r.modem.stored[4] = sms_pdu.encode_deliver(Deliver("10086", "早先的", MOMENT), MOMENT)
-        r.modem.restart()
-        await until(lambda: r.modem.log.count("AT+CMGF=0") > count)
+    async with sms(tmp_path) as r:
+        count = r.radio.log.count("AT+CMGF=0")
+        r.radio.ways.network = False
+        r.radio.stored[4] = sms_pdu.encode_deliver(Deliver("10086", "早先的", MOMENT), MOMENT)
+        r.radio.restart()
+        await until(lambda: r.radio.log.count("AT+CMGF=0") > count)
         await until(lambda: any(t.text == "早先的" for t in r.of(TextIn)))
         r.driver.send_text("k", PHONE, "到场")
         await r.wait_stage("k", Stage.FAILED)
         assert r.of(Delivery)[-1].why is Why.NOT_REGISTERED
-        r.modem.ways.network = True
+        r.radio.ways.network = True
         await r.wait_usable()
         r.driver.send_text("again", PHONE, "到场")
         await r.wait_stage("again", Stage.DELIVERED)
+
+
+async def test_what_nobody_can_read_leaves_the_modem_and_what_is_stored_too(
+    tmp_path: Path,
+) -> None:
+    """A full modem takes no more: eight-bit data, a foreign kind, a sender with a line end."""
+    stamp = "62112510350032"
+    unread = (
+        f"00040B813108108300F00004{stamp}0568656C6C6F",
+        "00FF",
+        f"000406D04185100000{stamp}0168",
+    )
+    async with sms(tmp_path) as r:
+        for index, digits in enumerate(unread, 1):
+            r.radio.stored[index] = digits
+            r.radio.say(f'+CMTI: "SM",{index}')
+        await until(lambda: r.radio.stored == {})
+        assert len(r.of(RawIn)) == len(unread)
+        assert r.of(TextIn) == []
+        r.radio.text_from(PHONE, "到场")
+        await until(lambda: bool(r.of(TextIn)))
+        await asyncio.sleep(0.05)
+        assert r.radio.stored, "it stays until its owner has it"
+        (text,) = r.of(TextIn)
+        r.driver.acknowledge(text.token or "")
+        await until(lambda: r.radio.stored == {})
 
 
 @pytest.mark.parametrize(
@@ -245,7 +207,7 @@ async def test_a_restart_is_followed_and_messages_left_on_the_card_are_read(tmp_
 async def test_what_may_not_go_out_is_refused(
     tmp_path: Path, number: str, text: str, why: Why
 ) -> None:
-    async with rig(tmp_path) as r:
+    async with sms(tmp_path) as r:
         with pytest.raises(RadioRefused) as refused:
             r.driver.send_text("k", number, text)
         assert refused.value.why is why
@@ -255,7 +217,7 @@ async def test_gammu_sends_through_our_modem_and_reads_from_it(tmp_path: Path) -
     """An independent program drives the emulator: a Chinese text out, a long one, and one in."""
     gammu = find_program("gammu")
     assert gammu is not None, "gammu is missing: python -m bridge.lab.prepare installs it"
-    async with modem(tmp_path) as (made, pty):
+    async with on_pty(tmp_path / "sms-1", sms_modem) as (made, pty, _):
         config = tmp_path / "gammurc"
         config.write_text(
             f"[gammu]\ndevice = {pty.name}\nconnection = at115200\nuse_locking = no\n"
