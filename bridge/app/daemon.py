@@ -37,11 +37,14 @@ from bridge.asterisk.fastagi import FastAgiServer
 from bridge.asterisk.link_state import AmiSettings
 from bridge.asterisk.nonces import Nonces
 from bridge.asterisk.order_calls import OrderCalls
+from bridge.asterisk.report_calls import PATH as REPORT
+from bridge.asterisk.report_calls import TOTAL_S as REPORT_S
 from bridge.desk.desk import Desk
 from bridge.domain.call import Call
-from bridge.domain.journal import Entry, Fact, iso
+from bridge.domain.journal import Entry, Fact, Json, iso
 from bridge.domain.reconcile import Difference
 from bridge.flows.cases import CaseNumbers
+from bridge.flows.order_voices import Leg
 from bridge.flows.ports import Transaction
 from bridge.flows.reconcile import EVERY_S, Reconciliation
 from bridge.flows.recorder import Recorder
@@ -190,7 +193,7 @@ class Daemon:
             known=await self.store.reader.differences_since(remembered),
         )
         agi = settings.fastagi
-        self.fastagi = FastAgiServer(self.nonces.authorize, host=agi.host, port=agi.port)
+        self.fastagi = FastAgiServer(self._ticket, host=agi.host, port=agi.port)
         self.fastagi.add_route(ACCEPT, Acceptance(self.nonces.take).handle)
         self.orders = await open_orders(
             settings,
@@ -202,7 +205,10 @@ class Daemon:
             service,
             OrderCalls(link, self.clock.now),
             self._held_elsewhere,
+            self._order_tracks,
         )
+        if self.orders is not None:
+            self.fastagi.add_route(REPORT, self.orders.reports.handle, REPORT_S)
         self.papers: Papers | None = None
         if self.orders is not None:
             self.papers = await open_papers(
@@ -252,6 +258,12 @@ class Daemon:
     def _nonce(self, number: str) -> str:
         return self.nonces.issue(Words(number=number if number.isdigit() else ""))
 
+    def _ticket(self, nonce: str) -> bool:
+        """Whether a leg may ask by FastAGI: a third party's, or a caller on the report line."""
+        orders = self.orders
+        known = orders is not None and orders.reports.tickets.authorize(nonce)
+        return known or self.nonces.authorize(nonce)
+
     def _differ(self, words: str) -> None:
         _log.error("reconcile.differ", words=words) if words else _log.info("reconcile.exact")
         self.view.alarm("reconcile", words)
@@ -298,11 +310,20 @@ class Daemon:
             if joined is not None:
                 lost = call.outcome == "lost_with_asterisk"
                 legs.append(LegTimes(name, joined, ended, lost))
+        return await self._close(call.id, legs)
+
+    async def _order_tracks(self, call: str, legs: Sequence[Leg]) -> Mapping[str, Json]:
+        try:
+            return await self._close(call, [LegTimes(*leg) for leg in legs])
+        except OSError as error:
+            return {"error": str(error)}
+
+    async def _close(self, call: str, legs: Sequence[LegTimes]) -> Mapping[str, Json]:
         directory = self.settings.asterisk.recordings
         try:
-            found = await close_call(directory, call.id, legs, turn=self._joining)
-        except TracksError as error:
-            _log.error("tracks.not_closed", call=call.id, reason=str(error))
+            found = await close_call(directory, call, legs, turn=self._joining)
+        except (TracksError, ValueError) as error:  # also times of a clock that was set back
+            _log.error("tracks.not_closed", call=call, reason=str(error))
             return {"error": str(error)}
         return found.data()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from bridge.asterisk.nonces import Nonces
 from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.report_calls import ReportCalls
 from bridge.asterisk.service import SwitchService
@@ -24,9 +25,11 @@ from bridge.desk.order_parts import OrderParts
 from bridge.domain.code import DIGITS
 from bridge.domain.delivery import ChannelKind, Progress, Received, Says
 from bridge.domain.journal import Fact, Json
+from bridge.domain.order import Order
 from bridge.flows.calls import Spawn
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
+from bridge.flows.order_voices import Leg, OrderVoices
 from bridge.flows.orders import Orders, Site
 from bridge.flows.ports import ActRefused, ActUnknown, Channel, Clock, PhoneSeen
 from bridge.flows.recorder import Recorder
@@ -74,12 +77,14 @@ class OrderService:
         desk: OrderDesk,
         parts: OrderParts,
         calls: OrderCalls,
+        reports: ReportCalls,
     ) -> None:
         self.settings = settings
         self.orders = orders
         self.post = Post(orders, inbox)
         self.parts = parts
         self.calls = calls
+        self.reports = reports
         self._desk = desk
         self.ports: PortsClient | None = None
         self.gateways: GatewayPost | None = None
@@ -109,6 +114,7 @@ async def open_orders(
     switch: SwitchService,
     calls: OrderCalls,
     held_elsewhere: Callable[[str], bool],
+    tracks: Callable[[str, Sequence[Leg]], Awaitable[Mapping[str, Json]]],
 ) -> OrderService | None:
     """Orders of an earlier life restored, the wires ready; None where the site gives no orders.
 
@@ -153,10 +159,17 @@ async def open_orders(
         lines=own.phone_lines,
         green_trunk=own.green_trunk,
     )
-    line = ReportLine(orders, inbox, Pins().verify)
-    reports = ReportCalls(calls.link, line, spawn, clock.now)
-    _connect(calls, reports, switch, phone.see, spawn)
-    switch.on_settled = _settled(calls, orders, spawn)
+    voices = OrderVoices(orders, tracks, calls.there, spawn)
+    voices.restore(await _on_record(store, orders))
+    line = ReportLine(orders, inbox, Pins().verify, voices)
+    reports = ReportCalls(calls.link, line, spawn, clock.now, Nonces(clock.monotonic))
+
+    def see(seen: PhoneSeen) -> None:
+        voices.see(seen)
+        phone.see(seen)
+
+    _connect(calls, reports, switch, see, spawn)
+    switch.on_settled = _settled(calls, orders, voices, spawn)
     desk = OrderDesk(orders, _case_of(store), _number, own.copy_to, held_elsewhere)
     checks = UnitChecks(orders, timedelta(hours=own.check_hours))
     parts = OrderParts(
@@ -169,7 +182,7 @@ async def open_orders(
         reads=store.reader,
         ack_keys=_ack_keys(settings),
     )
-    service = OrderService(own, orders, inbox, desk, parts, calls)
+    service = OrderService(own, orders, inbox, desk, parts, calls, reports)
     service.use(terminal)
     service.use(phone)
     if settings.ports is not None:
@@ -226,7 +239,9 @@ def _connect(
     switch.on_row = calls.row
 
 
-def _settled(calls: OrderCalls, orders: Orders, spawn: Spawn) -> Callable[[bool], None]:
+def _settled(
+    calls: OrderCalls, orders: Orders, voices: OrderVoices, spawn: Spawn
+) -> Callable[[bool], None]:
     """What to do when the link is whole, or lost."""
 
     async def tidy() -> None:
@@ -245,6 +260,7 @@ def _settled(calls: OrderCalls, orders: Orders, spawn: Spawn) -> Callable[[bool]
             return
         calls.settled.set()
         spawn(tidy(), "order calls")
+        spawn(voices.look(), "recordings of order calls")
 
     return settled
 
@@ -256,6 +272,13 @@ async def _open_facts(store: SqliteStore) -> list[Fact]:
         facts += [entry.fact for entry in page]
         after = page[-1].seq
     return facts
+
+
+async def _on_record(store: SqliteStore, orders: Orders) -> list[Order]:
+    """Orders about which a call's recording is open, also those that are over."""
+    idents = {row.id for row in await store.reader.orders_on_record()}
+    found = [await orders.find(ident) for ident in sorted(idents)]
+    return [order for order in found if order is not None]
 
 
 def _case_of(store: SqliteStore) -> Callable[[str], Awaitable[Mapping[str, Json] | None]]:

@@ -79,20 +79,23 @@ class FastAgiServer(Application):  # type: ignore[misc]  # panoramisk is untyped
         self._authorize = authorize
         self._peers = peers
         self._open: Counter[str] = Counter()
+        self._limit_s: dict[str, float] = {}
 
     @property
     def connections(self) -> int:
         """Connections open now."""
         return self._open.total()
 
-    def add_route(self, path: str, endpoint: Endpoint) -> None:
-        """Answer requests for `path`, with or without slashes around it.
+    def add_route(self, path: str, endpoint: Endpoint, limit_s: float | None = None) -> None:
+        """Answer requests for `path`, with or without slashes around it, each within `limit_s`
+        seconds (by default `Limits.handler_s`).
 
         Raises TypeError for a plain function, ValueError for a path that is already taken.
         """
         if not inspect.iscoroutinefunction(endpoint):
             raise TypeError(f"the handler of {path} must be a coroutine function")
         super().add_route(path.strip("/"), endpoint)
+        self._limit_s[path.strip("/")] = self.limits.handler_s if limit_s is None else limit_s
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`; then open requests are cut off, and their legs' plans go on.
@@ -169,7 +172,7 @@ class FastAgiServer(Application):  # type: ignore[misc]  # panoramisk is untyped
 
     async def _answer(self, endpoint: Endpoint, request: AgiRequest) -> Outcome:
         try:
-            async with asyncio.timeout(self.limits.handler_s):
+            async with asyncio.timeout(self._limit_s[request.target.path]):
                 await endpoint(request)
         except (TimeoutError, AgiLate):
             return "late"

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
 from bridge.asterisk.cel import Row
 from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
@@ -102,13 +103,17 @@ class OrderCalls:
             raise
         return True
 
-    async def up_now(self) -> list[str]:
-        """Attempts whose calls are there. Raises ActUnknown."""
+    async def there(self) -> set[str]:
+        """Ids of all channels that are up. Raises ActUnknown."""
         try:
             items = await self.link.collect("Status", {"AllVariables": "false"})
         except ActionError as error:
             raise ActUnknown(str(error)) from error
-        found = (_attempt_of(item.get("Uniqueid")) for item in items)
+        return {item.get("Uniqueid") for item in items}
+
+    async def up_now(self) -> list[str]:
+        """Attempts whose calls are there. Raises ActUnknown."""
+        found = (_attempt_of(unique) for unique in await self.there())
         return [attempt for attempt in found if attempt is not None]
 
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
@@ -125,47 +130,54 @@ class OrderCalls:
 
     def event(self, event: Message) -> None:
         """One event of the link; those of other channels mean nothing here."""
+        at = _at(event, self._now)
         attempt = _attempt_of(event.get("Uniqueid"))
         if attempt is None:
+            self._seat(event.get("UserEvent"), event.get("Linkedid"), event.get("Seat"), at)
             return
-        at = _at(event, self._now)
         match event.name:
             case "Newstate" if event.get("ChannelState") == "5":
-                self.see(PhoneSeen(attempt=attempt, what="rang", at=at))
+                self.see(_seen(attempt, "rang", at=at))
             case "UserEvent":
                 self._user(event, attempt, at)
             case "Hangup":
                 cause = number(event.get("Cause"))
-                self.see(PhoneSeen(attempt=attempt, what="ended", at=at, cause=cause))
+                self.see(_seen(attempt, "ended", at=at, cause=cause))
             case "OriginateResponse" if event.get("Response") != "Success":
                 cause = _REASONS.get(number(event.get("Reason")), 38)
-                ended = PhoneSeen(attempt=attempt, what="ended", at=at, cause=cause)
+                ended = _seen(attempt, "ended", at=at, cause=cause)
                 self.spawn_later(FAILED_COMES_S, ended)
+
+    def _seat(self, kind: str, linked: str, seat: str, at: datetime, learnt: bool = False) -> None:
+        """A seat's channel tells that it was connected to a call of ours."""
+        attempt = _attempt_of(linked)
+        if kind == "OrderSeat" and attempt is not None and _digits(seat):
+            self.see(_seen(attempt, "seat", at=at, number=_digits(seat), learnt=learnt))
 
     def _user(self, event: Message, attempt: str, at: datetime) -> None:
         if event.get("Attempt") != attempt:
             return
         kind = event.get("UserEvent")
         if kind == "OrderAnswered":
-            self.see(PhoneSeen(attempt=attempt, what="answered", at=at))
+            self.see(_seen(attempt, "answered", at=at))
         elif kind == "OrderKey":
             key, dialled = event.get("Key")[:1], event.get("Number")
-            self.see(
-                PhoneSeen(attempt=attempt, what="key", at=at, key=key, number=_digits(dialled))
-            )
+            self.see(_seen(attempt, "key", at=at, key=key, number=_digits(dialled)))
 
     def row(self, row: Row) -> None:
         """One row of Asterisk's own log of the time when nobody watched."""
         attempt = _attempt_of(row.unique)
         if attempt is None:
+            if row.user == "ORDERSEAT":
+                self._seat("OrderSeat", row.linked, row.words[0], row.at, learnt=True)
             return
         if row.user == "ORDER":
             named, key, dialled, *_ = [*row.words, "", "", ""]
             if named == attempt:
                 self.see(
-                    PhoneSeen(
-                        attempt=attempt,
-                        what="key",
+                    _seen(
+                        attempt,
+                        "key",
                         at=row.at,
                         key=key[:1],
                         number=_digits(dialled),
@@ -173,13 +185,31 @@ class OrderCalls:
                     )
                 )
         elif row.kind == "ANSWER":
-            self.see(PhoneSeen(attempt=attempt, what="answered", at=row.at, learnt=True))
+            self.see(_seen(attempt, "answered", at=row.at, learnt=True))
         elif row.kind == "HANGUP":
-            self.see(
-                PhoneSeen(
-                    attempt=attempt, what="ended", at=row.at, cause=row.hangup_cause, learnt=True
-                )
-            )
+            self.see(_seen(attempt, "ended", at=row.at, cause=row.hangup_cause, learnt=True))
+
+
+def _seen(
+    attempt: str,
+    what: Literal["rang", "answered", "key", "seat", "ended"],
+    *,
+    at: datetime,
+    key: str = "",
+    number: str = "",
+    cause: int = 0,
+    learnt: bool = False,
+) -> PhoneSeen:
+    return PhoneSeen(
+        attempt=attempt,
+        what=what,
+        at=at,
+        call=PREFIX + attempt,
+        key=key,
+        number=number,
+        cause=cause,
+        learnt=learnt,
+    )
 
 
 def _attempt_of(unique: str) -> str | None:

@@ -160,7 +160,8 @@ class PhoneChannel:
     def see(self, seen: PhoneSeen) -> None:
         """Take in what happened on a call, in its order. Never blocks."""
         call = self._call(seen.attempt)
-        call.number = call.number or seen.number
+        if seen.what == "key":
+            call.number = call.number or seen.number
         self._spawn(call.box.in_turn(lambda: self._seen(call, seen)), f"phone {seen.attempt}")
 
     async def _seen(self, call: _Call, seen: PhoneSeen) -> None:

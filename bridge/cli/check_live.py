@@ -159,7 +159,7 @@ async def _heard(link: AmiLink, heard: set[str]) -> Found:
         return bad(
             "AMI events",
             f"没有收到 {silent} / {silent} was not heard",
-            "manager.conf: read = call,reporting,security,dtmf,user,agent,system",
+            "manager.conf: read = call,reporting,security,user,agent,system",
         )
     return good("AMI events", f"{1000 * (link.lag_s or 0):.0f} ms")
 

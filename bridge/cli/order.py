@@ -210,3 +210,9 @@ def _story(order: Mapping[str, Any]) -> Iterator[str]:
         yield f"  签收 / signed: {shown(signed['by'])} {shown(signed['at'])}"
     for report in order["reports"]:
         yield f"  {shown(report['says'])}: {shown(report['by'])} {shown(report['words'])}"
+    for recording in order["recordings"]:
+        gone = recording.get("missing") or recording.get("error")
+        mark = " 缺失 / incomplete" if gone else ""
+        yield f"  录音 / recording{mark}: {shown(recording['call'])}"
+        for track in recording.get("tracks", ()):
+            yield f"    {shown(track['leg'])} {track['seconds']:.1f} s {shown(track['file'])}"

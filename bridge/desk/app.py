@@ -28,6 +28,7 @@ from bridge.desk.shapes import ProblemDoc
 from bridge.desk.unit_pages import unit_pages
 from bridge.desk.unit_socket import UnitSocket
 from bridge.domain.errors import Refused
+from bridge.flows.ports import StoreError
 
 _log = structlog.get_logger(__name__)
 
@@ -120,6 +121,12 @@ async def _no_route(_: Request, error: Exception) -> JSONResponse:
     return _shown(Problem(code))
 
 
+async def _store_away(request: Request, error: Exception) -> JSONResponse:
+    """Something only to be read, and it cannot be: a command never comes here (desk/once.py)."""
+    _log.error("desk.store_away", path=request.url.path[:200], reason=str(error))
+    return _shown(Problem("store-away"))
+
+
 async def _internal(_: Request, __: Exception) -> JSONResponse:
     return _shown(Problem("internal"))
 
@@ -129,5 +136,6 @@ _HANDLERS: Sequence[tuple[type[Exception], Any]] = (
     (Refused, _refusal),
     (RequestValidationError, _bad_request),
     (HTTPException, _no_route),
+    (StoreError, _store_away),
     (Exception, _internal),
 )

@@ -104,6 +104,27 @@ class Do(Body):
     args: Args = Args()
 
 
+class DoOrder(Body):
+    """A service of orders asked for; `args` as the body of the same service by REST. `case` names
+    the case of a new order, `order` the order of all others."""
+
+    op: Literal["do"]
+    id: Key
+    service: Literal[
+        "createOrder",
+        "confirmSiteOrder",
+        "remindOrder",
+        "cancelOrder",
+        "decideDispute",
+        "noteInformed",
+        "acknowledgeOrder",
+        "reportOrder",
+    ]
+    case: Ident | None = None
+    order: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
 class Subscribe(Body):
     """Other topics from now on."""
 

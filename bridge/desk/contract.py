@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from bridge.desk import shapes
-from bridge.desk.bodies import Do, Hello, Subscribe
+from bridge.desk.bodies import Do, DoOrder, Hello, Subscribe
 from bridge.domain.delivery import A, ChannelKind
 from bridge.domain.order_state import O
 from bridge.domain.shared_case import CaseStatus
@@ -250,7 +250,7 @@ def asyncapi() -> Schema:
     """The whole document, as served at /api/v1/asyncapi.json."""
     sent = {**{type: event_schema(type) for type in EVENT_TYPES}, **_dialogue()}
     _, received = models_json_schema(
-        [(Hello, "validation"), (Do, "validation"), (Subscribe, "validation")],
+        [(kind, "validation") for kind in (Hello, Do, DoOrder, Subscribe)],
         ref_template="#/components/schemas/{model}",
     )
     _, answered = models_json_schema(
@@ -277,7 +277,7 @@ def asyncapi() -> Schema:
     }
 
 
-_TAKEN = ("Hello", "Do", "Subscribe")
+_TAKEN = ("Hello", "Do", "DoOrder", "Subscribe")
 
 
 def _refs(where: str, names: Mapping[str, Any]) -> dict[str, Schema]:

@@ -18,8 +18,10 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bridge.desk.bodies import Do, Hello, Subscribe, faults
+from bridge.desk.bodies import Do, DoOrder, Hello, Subscribe, faults
+from bridge.desk.commands import Reply
 from bridge.desk.guard import deny
+from bridge.desk.order_services import ORDER_SERVICES, by_name, order_service
 from bridge.desk.parts import Parts
 from bridge.desk.problems import Problem, document
 from bridge.desk.rights import SEES_SEATS, may_hear, may_see
@@ -201,7 +203,7 @@ class _Session:
                 if self._bad > BAD_MESSAGES:
                     raise _Close(POLICY, "too many messages that cannot be read") from error
                 continue
-            if isinstance(message, Do):
+            if isinstance(message, Do | DoOrder):
                 await self._do(message)
             elif isinstance(message, Subscribe):
                 change = self._topics.names.update
@@ -209,14 +211,22 @@ class _Session:
                     change = self._topics.names.difference_update
                 change(message.topics)
 
-    async def _do(self, message: Do) -> None:
+    async def _do(self, message: Do | DoOrder) -> None:
         try:
-            reply = await carry_out(self._parts.commands, self._grant, message)
+            reply = await self._carried_out(message)
         except (Refused, Problem) as error:
             await self._refuse(message.id, error)
         else:
             accepted = {"op": "accepted", "id": message.id, "status": reply.status}
             await self._send(dumps(accepted | {"answer": reply.body}))
+
+    async def _carried_out(self, message: Do | DoOrder) -> Reply:
+        parts = self._parts
+        if isinstance(message, Do):
+            return await carry_out(parts.commands, self._grant, message)
+        asked = by_name(message)
+        answer = await order_service(parts.commands, parts.orders, self._grant, asked)
+        return Reply(answer.status, dict(answer.body))
 
     async def _refuse(self, ident: str | None, error: Refused | Problem) -> None:
         await self._send(dumps({"op": "refused", "id": ident, "problem": document(error)}))
@@ -247,7 +257,11 @@ async def _text(socket: WebSocket) -> str:
 
 def _parse(text: str) -> BaseModel:
     """A message of the client. Raises ValidationError."""
-    kind = Subscribe if _member(text, "op") in ("subscribe", "unsubscribe") else Do
+    kind: type[BaseModel] = Do
+    if _member(text, "op") in ("subscribe", "unsubscribe"):
+        kind = Subscribe
+    elif _member(text, "service") in ORDER_SERVICES:
+        kind = DoOrder
     return kind.model_validate_json(text)
 
 

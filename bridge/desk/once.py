@@ -61,7 +61,8 @@ class Once:
         """The answer to command `key`; `what` tells a repeat from a key used for something else.
 
         The work goes on when whoever waits goes away. Raises what `work` raised: Refused or
-        Problem; Problem: key-reused, not-ready.
+        Problem; a StoreError of it becomes Refused: store-cannot-write, or outcome-unknown where
+        the store cannot say whether it was done. Problem: key-reused, not-ready.
         """
         self._forget()
         known = self._known.get(key)
@@ -91,15 +92,23 @@ class Once:
                 done.set_result(await work())
             except (Refused, Problem) as error:
                 stored = None if error.code in _AFTER_COMMIT else await self._stored(key)
-                if stored is not None:
-                    done.set_result(stored)
-                else:
-                    done.set_exception(error)
-                    done.exception()  # a waiter that has gone away leaves no complaint
+                _end(done, error if stored is None else stored)
+            except StoreError as error:
+                _log.error("desk.store_away", key=key, reason=str(error))
+                _end(done, await self._answered_or_not(key))
         finally:
             if not done.done():
                 done.set_exception(Problem("internal"))
                 done.exception()
+
+    async def _answered_or_not(self, key: str) -> Answer | Refused:
+        """What became of a command that the store left half way."""
+        try:
+            stored = await self._answers(key)
+        except StoreError as error:
+            _log.warning("desk.answers_unreadable", reason=str(error))
+            return Refused("outcome-unknown")
+        return Refused("store-cannot-write") if stored is None else stored
 
     async def _stored(self, key: str) -> Answer | None:
         try:
@@ -115,3 +124,11 @@ class Once:
             if known.at > oldest and len(self._known) < KEPT:
                 return
             del self._known[key]
+
+
+def _end(done: asyncio.Future[Answer], what: Answer | Exception) -> None:
+    if isinstance(what, Answer):
+        done.set_result(what)
+    else:
+        done.set_exception(what)
+        done.exception()  # a waiter that has gone away leaves no complaint

@@ -21,6 +21,10 @@ Seconds = Annotated[int, Field(ge=60, le=30 * 86400)]
 Kind = Literal["site", "command", "notice", "equipment", "inspection", "support"]
 
 
+class Nothing(Body):
+    """A service without arguments."""
+
+
 class NewOrder(Body):
     """An order; with several units one order for each of them."""
 

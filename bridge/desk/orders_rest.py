@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse
 
 from bridge.desk import shapes
+from bridge.desk.bodies import Body
 from bridge.desk.order_bodies import (
     Acknowledging,
     Cancelling,
     Deciding,
     Informing,
     NewOrder,
+    Nothing,
     Reporting,
 )
 from bridge.desk.order_parts import OrderParts, first_receiver, order_line
+from bridge.desk.order_services import OrderDo, may, order_service
 from bridge.desk.rest import REFUSALS, Ident, Key, Who, parts_of
 from bridge.desk.rights import GIVES_ORDERS, SEES_ORDERS
 from bridge.desk.tokens import Grant
-from bridge.domain.delivery import ChannelKind, Received, Says
+from bridge.domain.delivery import ChannelKind
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json
-from bridge.flows.order_desk import Asker, OrderAsk
 from bridge.flows.order_events import order_doc
-from bridge.flows.ports import Answer
 from bridge.flows.unit_checks import unit_doc
 
 PAGE = 100
@@ -35,24 +34,7 @@ MAX_PAGE = 1_000
 OrderId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 UnitId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
-SAYS = {
-    "arrival": Says.ARRIVED,
-    "progress": Says.PROGRESS,
-    "result": Says.RESULT,
-    "promise": Says.PROMISE,
-    "dispute": Says.DISPUTE,
-}
 ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": shapes.OrderAccepted}
-
-
-@dataclass(frozen=True, slots=True)
-class OrderDo:
-    """One service of an order, as it was asked for: a repeat is known by it."""
-
-    event: str
-    key: str
-    about: str
-    body: str
 
 
 def parts_here(request: Request) -> OrderParts:
@@ -63,19 +45,12 @@ def parts_here(request: Request) -> OrderParts:
     return found
 
 
-def _may(grant: Grant, roles: frozenset[str]) -> Asker:
-    if grant.role not in roles:
-        raise Refused("not-allowed")
-    return Asker(grant.name, grant.seat)
-
-
-async def _once(
-    request: Request,
-    who: Grant,
-    asked: OrderDo,
-    work: Callable[[], Coroutine[Any, Any, Answer]],
+async def _serve(
+    request: Request, who: Grant, service: str, key: str, about: str, body: Body | None = None
 ) -> JSONResponse:
-    answer = await parts_of(request).commands.once(who, asked, work)
+    parts = parts_of(request)
+    asked = OrderDo(service, key, about, body or Nothing())
+    answer = await order_service(parts.commands, parts.orders, who, asked)
     return JSONResponse(dict(answer.body), answer.status)
 
 
@@ -101,61 +76,33 @@ def _centre(router: APIRouter) -> None:
     async def create(
         request: Request, who: Who, key: Key, case: Ident, body: NewOrder
     ) -> JSONResponse:
-        here = parts_here(request)
-        fields = body.model_dump(exclude={"units", "copy_centre"})
-        ask = OrderAsk(case=case, units=tuple(body.units), copy=body.copy_centre, **fields)
-        asked = OrderDo("createOrder", key, case, repr(ask))
-
-        async def work() -> Answer:
-            return await here.desk.send(_may(who, GIVES_ORDERS), ask, key)
-
-        return await _once(request, who, asked, work)
+        return await _serve(request, who, "createOrder", key, case, body)
 
     @router.post("/orders/{order}/confirm", operation_id="confirmSiteOrder", **ACCEPTED)
     async def confirm(request: Request, who: Who, key: Key, order: OrderId) -> JSONResponse:
-        async def work() -> Answer:
-            return await parts_here(request).desk.confirm(_may(who, GIVES_ORDERS), order, key)
-
-        return await _once(request, who, OrderDo("confirmSiteOrder", key, order, ""), work)
+        return await _serve(request, who, "confirmSiteOrder", key, order)
 
     @router.post("/orders/{order}/remind", operation_id="remindOrder", **ACCEPTED)
     async def remind(request: Request, who: Who, key: Key, order: OrderId) -> JSONResponse:
-        async def work() -> Answer:
-            return await parts_here(request).desk.remind(_may(who, GIVES_ORDERS), order, key)
-
-        return await _once(request, who, OrderDo("remindOrder", key, order, ""), work)
+        return await _serve(request, who, "remindOrder", key, order)
 
     @router.post("/orders/{order}/cancel", operation_id="cancelOrder", **ACCEPTED)
     async def cancel(
         request: Request, who: Who, key: Key, order: OrderId, body: Cancelling
     ) -> JSONResponse:
-        async def work() -> Answer:
-            asker = _may(who, GIVES_ORDERS)
-            return await parts_here(request).desk.cancel(asker, order, body.reason, key)
-
-        return await _once(request, who, OrderDo("cancelOrder", key, order, body.reason), work)
+        return await _serve(request, who, "cancelOrder", key, order, body)
 
     @router.post("/orders/{order}/dispute", operation_id="decideDispute", **ACCEPTED)
     async def decide(
         request: Request, who: Who, key: Key, order: OrderId, body: Deciding
     ) -> JSONResponse:
-        async def work() -> Answer:
-            asker = _may(who, frozenset({"L"}))
-            desk = parts_here(request).desk
-            return await desk.decide(asker, order, body.outcome, body.words, key)
-
-        return await _once(request, who, OrderDo("decideDispute", key, order, repr(body)), work)
+        return await _serve(request, who, "decideDispute", key, order, body)
 
     @router.post("/orders/{order}/informed", operation_id="noteInformed", **ACCEPTED)
     async def informed(
         request: Request, who: Who, key: Key, order: OrderId, body: Informing
     ) -> JSONResponse:
-        async def work() -> Answer:
-            asker = _may(who, GIVES_ORDERS)
-            desk = parts_here(request).desk
-            return await desk.informed(asker, order, body.who, body.channel, key)
-
-        return await _once(request, who, OrderDo("noteInformed", key, order, repr(body)), work)
+        return await _serve(request, who, "noteInformed", key, order, body)
 
 
 def _units_word(router: APIRouter) -> None:
@@ -165,53 +112,13 @@ def _units_word(router: APIRouter) -> None:
     async def acknowledge(
         request: Request, who: Who, key: Key, order: OrderId, body: Acknowledging
     ) -> JSONResponse:
-        says = Says.IN_HAND if body.in_hand else Says.SIGN
-
-        async def work() -> Answer:
-            return await _said(
-                parts_here(request), who, order, says, key, by=body.by, reference=body.reference
-            )
-
-        return await _once(request, who, OrderDo("acknowledgeOrder", key, order, repr(body)), work)
+        return await _serve(request, who, "acknowledgeOrder", key, order, body)
 
     @router.post("/orders/{order}/reports", operation_id="reportOrder", **ACCEPTED)
     async def report(
         request: Request, who: Who, key: Key, order: OrderId, body: Reporting
     ) -> JSONResponse:
-        more = {name: getattr(body, name) for name in ("at", "promised_at") if getattr(body, name)}
-
-        async def work() -> Answer:
-            says = SAYS[body.kind]
-            here = parts_here(request)
-            return await _said(here, who, order, says, key, by=body.by, words=body.text, **more)
-
-        return await _once(request, who, OrderDo("reportOrder", key, order, repr(body)), work)
-
-
-async def _said(
-    here: OrderParts, who: Grant, order: str, says: Says, key: str, *, by: str, **more: Any
-) -> Answer:
-    unit = here.unit_of(who)
-    if unit is None:
-        asker = _may(who, frozenset({"T", "L", "P"}))
-        return await here.desk.on_behalf(asker, order, says, by, key, **more)
-    if not here.theirs(await here.order(order), unit):
-        raise Refused("not-your-unit")
-    at = more.pop("at", None) or here.orders.clock.now()
-    await here.inbox.take(
-        Received(
-            channel=ChannelKind.TERMINAL,
-            source=who.name,
-            at=at,
-            key=f"rest:{key}",
-            says=says,
-            unit=unit,
-            order=order,
-            person=by or who.name,
-            **more,
-        )
-    )
-    return Answer(key, 202, {"order": order})
+        return await _serve(request, who, "reportOrder", key, order, body)
 
 
 def _reads(router: APIRouter) -> None:
@@ -224,7 +131,7 @@ def _reads(router: APIRouter) -> None:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
     ) -> JSONResponse:
         here = parts_here(request)
-        _may(who, SEES_ORDERS)
+        may(who, SEES_ORDERS)
         wanted = None if state == "all" else state
         rows = await here.reads.orders(state=wanted, before=before, limit=limit)
         return JSONResponse({"orders": [order_line(row.doc, row.id, row.state) for row in rows]})
@@ -232,7 +139,7 @@ def _reads(router: APIRouter) -> None:
     @router.get("/cases/{case}/orders", response_model=shapes.OrdersOfCase)
     async def of_case(request: Request, who: Who, case: Ident) -> JSONResponse:
         here = parts_here(request)
-        _may(who, SEES_ORDERS)
+        may(who, SEES_ORDERS)
         rows = await here.reads.orders_of_case(case)
         lines: list[Json] = [order_line(row.doc, row.id, row.state) for row in rows]
         first = first_receiver([row.doc for row in rows])
@@ -241,7 +148,7 @@ def _reads(router: APIRouter) -> None:
     @router.get("/orders/{order}", operation_id="showOrder", response_model=shapes.OrderDoc)
     async def one(request: Request, who: Who, order: OrderId) -> JSONResponse:
         here = parts_here(request)
-        _may(who, SEES_ORDERS)
+        may(who, SEES_ORDERS)
         found = await here.order(order)
         return JSONResponse(order_doc(found, code=who.role in GIVES_ORDERS))
 
@@ -257,27 +164,27 @@ def _directory(router: APIRouter) -> None:
     @router.get("/units", operation_id="listUnits", response_model=shapes.UnitList)
     async def units(request: Request, who: Who) -> JSONResponse:
         here = parts_here(request)
-        _may(who, SEES_ORDERS | {"E"})
+        may(who, SEES_ORDERS | {"E"})
         return JSONResponse({"units": [document(here, ident) for ident in here.orders.units]})
 
     @router.get("/units/{unit}", operation_id="showUnit", response_model=shapes.UnitDoc)
     async def unit(request: Request, who: Who, unit: UnitId) -> JSONResponse:
         here = parts_here(request)
-        _may(who, SEES_ORDERS | {"E"})
+        may(who, SEES_ORDERS | {"E"})
         return JSONResponse(document(here, unit))
 
     @router.post("/units/{unit}/test", operation_id="testUnit", response_model=shapes.UnitDoc)
     async def test(request: Request, who: Who, key: Key, unit: UnitId) -> JSONResponse:
         """Checks every wire of the unit now; nothing is rung or printed there."""
         here = parts_here(request)
-        _may(who, frozenset({"T", "L", "E"}))
+        may(who, frozenset({"T", "L", "E"}))
         await here.checks.check(unit)
         return JSONResponse(document(here, unit))
 
     @router.get("/channels", operation_id="listChannels", response_model=shapes.ChannelList)
     async def channels(request: Request, who: Who) -> JSONResponse:
         here = parts_here(request)
-        _may(who, SEES_ORDERS | {"E"})
+        may(who, SEES_ORDERS | {"E"})
         return JSONResponse({"channels": [_channel(here, kind) for kind in ChannelKind]})
 
 

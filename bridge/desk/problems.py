@@ -73,6 +73,11 @@ DESK: Mapping[str, tuple[int, str, str]] = {
     ),
     "case-owned": (423, "此通话属于其他坐席", "this call belongs to another seat"),
     "too-many": (429, "请求过于频繁,请稍候", "too many requests: wait a second"),
+    "store-away": (
+        503,
+        "存储暂时无法读取,请稍候再试;通话不受影响",
+        "the store cannot be read just now: ask again in a moment; calls go on",
+    ),
     "internal": (500, "内部错误,已记录", "an error of ours; it has been logged"),
     "not-ready": (503, "正在停止", "the bridge is stopping"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -274,6 +274,7 @@ class OrderDoc(BaseModel):
     missing: list[str]
     possible: list[str]
     disputed: bool
+    recordings: list[dict[str, Any]]
 
 
 class WireDoc(BaseModel):

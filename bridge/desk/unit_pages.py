@@ -216,18 +216,20 @@ def _link(router: APIRouter, pages: Pages) -> None:
 
     @router.get("/ack/{token}")
     async def look(request: Request, token: str) -> Response:
+        if not _within_rate(request, token):
+            return _too_many(pages)
         return await _linked(request, pages, token)
 
     @router.post("/ack/{token}")
     async def act(request: Request, token: str) -> Response:
+        if not _within_rate(request, token):
+            return _too_many(pages)
         parts = parts_of(request)
         here = parts.orders
         try:
             if here is None:
                 raise Refused("no-such-order")
             named = check(token, here.ack_keys, here.orders.clock.now())
-            if not parts.rates.take(f"ack:{named.attempt}"):
-                raise Problem("too-many")
             told = _told(await _form(request), ChannelKind.MAIL, named.order, "邮件链接", parts)
             await _take(here, _by_link(told, named.attempt))
         except TokenError as error:
@@ -262,6 +264,18 @@ async def _linked(
         attempts=[],
         **_order_values(order, sheet),
     )
+
+
+def _within_rate(request: Request, token: str) -> bool:
+    """A good link has a rate of its own; who tries others has one by address."""
+    parts = parts_of(request)
+    here = parts.orders
+    try:
+        whose = check(token, here.ack_keys, here.orders.clock.now()).attempt if here else ""
+    except TokenError:
+        whose = ""
+    client = request.client.host if request.client else ""
+    return parts.rates.take(f"ack:{whose}" if whose else f"no-ack:{client}")
 
 
 def _too_many(pages: Pages) -> Response:

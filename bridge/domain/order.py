@@ -113,6 +113,10 @@ class Order:
     reports: list[Report] = field(default_factory=list)
     clocks: dict[str, OrderClock] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
+    on_record: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """Calls about it whose recording is not closed yet: since when each leg has a track."""
+    recordings: list[dict[str, Json]] = field(default_factory=list)
+    """Closed recordings of such calls: tracks with their SHA-256, what is missing."""
 
     @property
     def kind(self) -> str:

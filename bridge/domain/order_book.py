@@ -166,6 +166,16 @@ def _reported(order: Order, fact: Fact) -> None:
     _remember(order, fact)
 
 
+def _on_record(order: Order, fact: Fact) -> None:
+    data: Mapping[str, Any] = fact.data
+    order.on_record.setdefault(data["call"], {})[data["leg"]] = data["since"]
+
+
+def _recorded(order: Order, fact: Fact) -> None:
+    order.on_record.pop(str(fact.data["call"]), None)
+    order.recordings.append(dict(fact.data))
+
+
 def _clock_started(order: Order, fact: Fact) -> None:
     data: Mapping[str, Any] = fact.data
     order.clocks[data["clock"]] = OrderClock(
@@ -209,6 +219,8 @@ _ON_ORDER: dict[str, Callable[[Order, Fact], None]] = {
     "order.reported": _reported,
     "order.informed": _informed,
     "order.closed": _moved,
+    "order.onRecord": _on_record,
+    "order.recorded": _recorded,
     "clock.started": _clock_started,
     "clock.met": _clock_met,
     "clock.missed": _clock_missed,

@@ -31,7 +31,7 @@ from bridge.domain.shared_case import (
 )
 from bridge.flows.peer_core import PeerCore
 from bridge.flows.peer_words import Asking, Described
-from bridge.flows.ports import StoreError
+from bridge.flows.ports import StoreError, StoreUnknown
 
 _log = structlog.get_logger(__name__)
 
@@ -232,6 +232,8 @@ class Peers(PeerCore):
             async with asyncio.timeout(COMMIT_SECONDS):
                 found = await self._own(change, number=number, also=also, ask=ask)
         except TimeoutError as error:
+            raise Refused("outcome-unknown") from error
+        except StoreUnknown as error:
             raise Refused("outcome-unknown") from error
         except StoreError as error:
             raise Refused("store-cannot-write") from error

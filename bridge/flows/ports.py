@@ -182,11 +182,13 @@ class OrderCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneSeen:
     """Something happened on such a call. `what`: rang, answered, key, silent (nobody pressed a
-    key), ended. `cause` is Q.850; `number` the one that was dialled; `learnt`: only afterwards."""
+    key), seat (`number` was connected by key 4), ended. `call` is its id on the switch; `cause` is
+    Q.850; `number` the one that was dialled; `learnt`: only afterwards."""
 
     attempt: str
-    what: Literal["rang", "answered", "key", "silent", "ended"]
+    what: Literal["rang", "answered", "key", "silent", "seat", "ended"]
     at: datetime
+    call: str = ""
     key: str = ""
     number: str = ""
     cause: int = 0

@@ -18,6 +18,7 @@ from bridge.domain.delivery import ChannelKind, Received, Says
 from bridge.domain.errors import Refused
 from bridge.domain.unit import Unit
 from bridge.flows.order_inbox import Inbox
+from bridge.flows.order_voices import UNIT_LEG, OrderVoices
 from bridge.flows.orders import Orders
 
 CALLERS_KEPT = 500
@@ -41,17 +42,23 @@ class _Caller:
     unit: str
     code: str
     number: str
+    order: str
 
 
 class ReportLine:
     """Answers the questions of the plan. `verify(hash, pin)` compares a PIN off the loop."""
 
     def __init__(
-        self, orders: Orders, inbox: Inbox, verify: Callable[[str, str], Awaitable[bool]]
+        self,
+        orders: Orders,
+        inbox: Inbox,
+        verify: Callable[[str, str], Awaitable[bool]],
+        voices: OrderVoices,
     ) -> None:
         self._orders = orders
         self._inbox = inbox
         self._verify = verify
+        self._voices = voices
         self._callers: OrderedDict[str, _Caller] = OrderedDict()
 
     async def entered(self, call: str, number: str, code: str, pin: str) -> Entered:
@@ -62,20 +69,21 @@ class ReportLine:
             return "closed"
         units = [known] if known is not None else list(self._orders.units.values())
         for unit in units:
-            if self._has(unit, code) and await self._proves(unit, pin):
+            order = self._order(unit, code)
+            if order is not None and await self._proves(unit, pin):
                 if self._inbox.is_closed(unit.id):
                     return "closed"
-                self._callers[call] = _Caller(unit.id, code, number)
+                self._callers[call] = _Caller(unit.id, code, number, order)
                 while len(self._callers) > CALLERS_KEPT:
                     self._callers.popitem(last=False)
                 return "ok"
         await self._inbox.wrong(way, ChannelKind.PHONE)
         return "closed" if self._inbox.is_closed(way) else "wrong"
 
-    def _has(self, unit: Unit, code: str) -> bool:
-        """Whether an open order of the unit has that code; compared in constant time."""
+    def _order(self, unit: Unit, code: str) -> str | None:
+        """The open order of the unit that has that code; compared in constant time."""
         pairs = [(order.id, order.code) for order in self._orders.open_of(unit.id)]
-        return order_of_code(code, pairs) is not None
+        return order_of_code(code, pairs)
 
     async def _proves(self, unit: Unit, pin: str) -> bool:
         return bool(unit.report_pin) and await self._verify(unit.report_pin, pin)
@@ -127,6 +135,13 @@ class ReportLine:
                 return day
         return None
 
-    def left(self, call: str) -> None:
+    def heard(self, call: str, at: datetime) -> None:
+        """From now on the voice of that caller is on record."""
+        caller = self._callers.get(call)
+        if caller is not None:
+            self._voices.heard(caller.order, call, UNIT_LEG, at)
+
+    def left(self, call: str, at: datetime) -> None:
         """That call is over."""
         self._callers.pop(call, None)
+        self._voices.ended(call, at)

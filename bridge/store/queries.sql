@@ -113,8 +113,8 @@ SELECT hash FROM journal WHERE seq = :seq;
 -- entries_after: entries in order, from the one after :seq
 SELECT site, seq, body, prev, hash FROM journal WHERE seq > :seq ORDER BY seq LIMIT :most;
 
--- closed_recordings: what closed calls have as recordings, in order, from the one after :seq
-SELECT seq, body FROM journal WHERE kind = 'recording.closed' AND seq > :seq
+-- closed_recordings: recordings of closed calls, also of those about orders, in order, after :seq
+SELECT seq, body FROM journal WHERE kind IN ('recording.closed', 'order.recorded') AND seq > :seq
  ORDER BY seq LIMIT :most;
 
 -- entries_of_case: entries of a case in order, from the one after :seq
@@ -167,6 +167,9 @@ SELECT id, case_no, state, doc FROM order_
  WHERE id < coalesce(:before, '~') AND (:state IS NULL OR state = :state
        OR (:state = 'open' AND state NOT IN ('closed', 'cancelled')))
  ORDER BY id DESC LIMIT :most;
+
+-- orders_on_record: orders about which the recording of a call is not closed
+SELECT id, case_no, state, doc FROM order_ WHERE json_extract(doc, '$.on_record') <> '{}';
 
 -- facts_of_order: the facts of one order, in order, found through those of its case
 SELECT seq, body FROM journal

@@ -149,6 +149,10 @@ class Reader:
         """Orders of one case, in the order they were given."""
         return [_row("order", row) for row in await self._all("orders_of_case", {"case_no": case})]
 
+    async def orders_on_record(self) -> Sequence[Row]:
+        """Orders about which the recording of a call is not closed."""
+        return [_row("order", row) for row in await self._all("orders_on_record", {})]
+
     async def order_facts(self, order: str) -> Sequence[Fact]:
         """Facts of one order, in order."""
         found = await self._all("facts_of_order", {"id": order})

@@ -112,3 +112,19 @@ async def test_a_waiter_that_goes_away_leaves_the_command_running() -> None:
     go.set()
     assert (await bench.once.do("k", "the same", work)).status == 202
     assert bench.done == ["k"]
+
+
+async def _left_half_way() -> Answer:
+    raise StoreError("disk I/O error")
+
+
+async def test_a_store_error_in_the_work_is_a_refusal_and_never_an_acknowledgement() -> None:
+    bench = _Bench()
+    with pytest.raises(Refused, match="store-cannot-write"):
+        await bench.once.do("k", "the same", _left_half_way)
+    bench.stored["done"] = Answer("done", 202, {"call": "stored before it failed"})
+    answer = await bench.once.do("done", "the same", _left_half_way)
+    assert answer.body == {"call": "stored before it failed"}
+    bench.broken = True
+    with pytest.raises(Refused, match="outcome-unknown"):
+        await bench.once.do("nobody knows", "the same", _left_half_way)

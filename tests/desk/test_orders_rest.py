@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import pytest_asyncio
 
+from bridge.desk.bodies import DoOrder
+from bridge.desk.order_services import ORDER_SERVICES
 from bridge.domain.delivery import A, Cause, ChannelKind, Progress
+from bridge.domain.order_state import O
+from bridge.flows.ports import StoreError
 from tests.desk.desk_kit import Client, Kit, running, until
 
 ORDER = {"units": ["water"], "words": "水管爆裂", "place": "解放路1号", "klass": "URGENT"}
@@ -222,3 +227,103 @@ async def test_the_unit_that_an_order_reached_first_stays_responsible(kit: Kit) 
         await client.do("POST", f"orders/{order}/acknowledge", {"by": "李四"})
     await client.do("POST", f"orders/{water}/reports", {"kind": "dispute", "by": "李四"})
     assert (await client.get(f"cases/{case}/orders"))["first_receiver"] == "water"
+
+
+class StoreAway:
+    """The store while the disk cannot be read."""
+
+    async def orders(self, **_: Any) -> Any:
+        raise StoreError("disk I/O error")
+
+    async def order_facts(self, order: str) -> Any:
+        raise StoreError("disk I/O error")
+
+
+async def test_while_the_store_cannot_be_read_it_is_said_and_nothing_is_acknowledged(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, unit = kit.client(), kit.client("U")
+    order = await give(kit, client)
+    done = {"kind": "result", "text": "已修复", "by": "张三"}
+    assert (await unit.do("POST", f"orders/{order}/reports", done)).status_code == 202
+    with monkeypatch.context() as away:  # an order that is over is only in the store
+        away.setattr(kit.orders.orders, "memory", StoreAway())
+        away.setattr(type(kit.store.reader), "orders", StoreAway.orders)
+        for path in ("orders", f"orders/{order}"):
+            answer = await client.http.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "store-away")
+            assert "请" in answer.json()["title"]
+        for who in (client, unit):
+            answer = await who.do("POST", f"orders/{order}/acknowledge", {"by": "张三"})
+            assert (answer.status_code, answer.json()["code"]) == (503, "store-cannot-write")
+    assert (await shown(client, order))["state"] == "closed"
+    said = await unit.do("POST", f"orders/{order}/acknowledge", {"by": "张三"})
+    assert said.status_code == 202, "the desk is still there"
+
+
+async def asked(events: Any, service: str, key: str, **rest: Any) -> Any:
+    message = json.dumps({"op": "do", "id": key, "service": service, **rest})
+    await events.socket.send(message)
+    while True:
+        found = await events.next()
+        if found.get("op") in ("accepted", "refused") and found["id"] == key:
+            return found
+
+
+async def test_every_service_of_orders_by_name_over_the_socket(kit: Kit) -> None:
+    assert set(get_args(DoOrder.model_fields["service"].annotation)) == set(ORDER_SERVICES)
+    case = await a_case(kit)
+    async with kit.cti("T-8001") as seat, kit.cti("L-8003") as leader:
+        made = await asked(seat, "createOrder", "create-01", case=case, args=ORDER)
+        order = made["answer"]["orders"][0]["order"]
+        again = await asked(seat, "createOrder", "create-01", case=case, args=ORDER)
+        assert again["answer"] == made["answer"], "once for its key"
+        for who, service, args in (
+            (seat, "remindOrder", {}),
+            (seat, "acknowledgeOrder", {"by": "张三"}),
+            (seat, "reportOrder", {"kind": "dispute", "by": "张三", "text": "不属职责"}),
+            (leader, "decideDispute", {"outcome": "rejected"}),
+            (seat, "reportOrder", {"kind": "result", "by": "张三", "text": "已修复"}),
+            (seat, "noteInformed", {"who": "citizen", "channel": "phone"}),
+        ):
+            said = await asked(
+                who, service, f"{service}-{args.get('kind', '')}01", order=order, args=args
+            )
+            assert said["op"] == "accepted", said
+        found = await shown(kit.client(), order)
+        assert (found["state"], found["citizen_informed"]["channel"]) == ("closed", "phone")
+        asks = {**ORDER, "units": ["bank"]}
+        third = await asked(seat, "createOrder", "create-02", case=case, args=asks)
+        order = third["answer"]["orders"][0]["order"]
+        for service, args in (("confirmSiteOrder", {}), ("cancelOrder", {"reason": "误派"})):
+            said = await asked(seat, service, f"{service}-02", order=order, args=args)
+            assert said["op"] == "accepted", said
+        record = await kit.orders.orders.find(order)
+        assert record is not None
+        assert record.state is O.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("service", "rest", "code"),
+    [
+        ("cancelOrder", {"order": "x-01", "args": {"reason": "误派"}}, "no-such-order"),
+        ("cancelOrder", {"order": "x-01"}, "bad-request"),
+        ("cancelOrder", {"args": {"reason": "误派"}}, "bad-request"),
+        ("remindOrder", {"order": "x-01", "args": {"more": 1}}, "bad-request"),
+        ("createOrder", {"case": "x", "args": {"units": []}}, "bad-request"),
+        ("remindOrder", {"order": "../x"}, "bad-request"),
+    ],
+)
+async def test_a_wrong_message_about_orders_is_refused_with_its_reason(
+    kit: Kit, service: str, rest: dict[str, Any], code: str
+) -> None:
+    async with kit.cti("T-8001") as events:
+        said = await asked(events, service, "wrong-001", **rest)
+        assert (said["op"], said["problem"]["code"]) == ("refused", code)
+
+
+async def test_a_unit_gives_no_orders_over_the_socket_either(kit: Kit) -> None:
+    case = await a_case(kit)
+    async with kit.cti("U") as events:
+        said = await asked(events, "createOrder", "create-03", case=case, args=ORDER)
+        assert said["problem"]["code"] == "not-allowed"

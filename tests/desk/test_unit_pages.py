@@ -343,3 +343,28 @@ async def test_the_list_is_asked_for_no_faster_than_anything_else(
     page = await browser(kit)
     monkeypatch.setattr("bridge.desk.parts.Rates.take", lambda *_: False)
     assert (await page.get("/unit")).status_code == 429
+
+
+async def test_links_are_looked_at_and_pressed_no_faster_than_their_rate(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A good link has its own rate; wrong ones of one address share one, and spoil no good one."""
+    first, second = await give(kit, kit.client()), await give(kit, kit.client())
+    left: dict[str, int] = {}
+
+    def take(_: object, name: str) -> bool:
+        left[name] = left.get(name, 3) - 1
+        return left[name] >= 0
+
+    monkeypatch.setattr("bridge.desk.parts.Rates.take", take)
+    page = httpx.AsyncClient(base_url=kit.url, timeout=10.0)
+    kit.clients.append(page)
+    wrong = [(await page.get(f"/ack/{name}")).status_code for name in ("a", "b", "c", "d")]
+    assert wrong == [404, 404, 404, 429]
+    link = f"/ack/{token_for(first)}"
+    assert [(await page.get(link)).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert (await page.post(link, data={"says": "sign"})).status_code == 429
+    assert await state(kit, first) is O.DISPATCHED
+    signed = await page.post(f"/ack/{token_for(second)}", data={"says": "sign"})
+    assert signed.status_code == 200
+    assert await state(kit, second) is O.ACKNOWLEDGED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from bridge.domain.journal import Entry, Fact
 from bridge.domain.shared_case import CaseStatus, SharedCase, digest
 from bridge.flows.peer_words import Alias, Asking, Described, Peer
 from bridge.flows.peers import BEFORE_RINGING_S, Peers
-from bridge.flows.ports import StoreError
+from bridge.flows.ports import StoreError, StoreUnknown, Transaction
 from bridge.flows.recorder import Recorder
 from bridge.flows.rows import replay
 from bridge.store import SqliteStore
@@ -203,6 +203,48 @@ async def test_what_is_not_stored_is_not_known(tmp_path: Path) -> None:
         kit.recorder.trouble = ""
         await kit.peers.receive("12345", "post-0001", incoming(), "hash", START)
         assert len(kit.peers.book.cases) == 1
+
+
+class Doubtful:
+    """A store whose commit ends without a word, after or before it has happened."""
+
+    def __init__(self, store: SqliteStore, *, happens: bool, tells: bool = True) -> None:
+        self._store = store
+        self._happens = happens
+        self._tells = tells
+
+    async def commit(self, work: Transaction) -> Sequence[Entry]:
+        made: Sequence[Entry] = ()
+        if self._happens:
+            made = await self._store.commit(work)
+        elif self._tells:
+            made = [Entry("site", 10**6, work.facts[0], "0" * 64, "1" * 64)]
+        raise StoreUnknown("EIO at the sync", made)
+
+    async def happened(self, entries: Sequence[Entry]) -> bool:
+        return await self._store.happened(entries)
+
+
+@pytest.mark.parametrize(
+    ("happens", "tells", "refusal"),
+    [(True, True, ""), (False, True, "store-cannot-write"), (False, False, "outcome-unknown")],
+)
+async def test_a_commit_of_which_nobody_saw_the_end_is_looked_up_before_anything_is_said(
+    tmp_path: Path, happens: bool, tells: bool, refusal: str
+) -> None:
+    async with kit_in(tmp_path) as kit:
+        doubtful = Doubtful(kit.store, happens=happens, tells=tells)
+        kit.recorder._store = doubtful
+        opening = kit.peers.open(Asking("8001", "key-0001"), "C-1", "12345", Described())
+        if refusal:
+            with pytest.raises(Refused, match=refusal):
+                await opening
+        else:
+            await opening
+        assert set(kit.peers.book.cases) == ({"linyi/C-1"} if happens else set())
+        assert kit.poked == (["12345"] if happens else [])
+        rows = await kit.store.reader.peer_cases(START - timedelta(days=1))
+        assert {row.id for row in rows} == set(kit.peers.book.cases)
 
 
 async def test_the_tables_follow_from_the_journal(tmp_path: Path) -> None:

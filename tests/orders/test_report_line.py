@@ -17,6 +17,7 @@ from bridge.domain.order_state import O
 from bridge.flows.report_line import ReportLine
 from tests.domain.order_story import HOUSING, WATER
 from tests.orders.order_kit import Kit, MovedClock, life
+from tests.orders.voices_kit import voices_of
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 UNITS = {
@@ -30,8 +31,8 @@ CALL = "1764000000.7"
 async def report_line(
     directory: Path, clock: MovedClock | None = None
 ) -> AsyncIterator[tuple[Kit, ReportLine]]:
-    async with life(directory, clock, units=UNITS) as kit:
-        yield kit, ReportLine(kit.orders, kit.inbox, Pins().verify)
+    async with life(directory, clock, units=UNITS) as kit, voices_of(kit) as (voices, _):
+        yield kit, ReportLine(kit.orders, kit.inbox, Pins().verify, voices)
 
 
 @pytest.mark.req("SB-13")
@@ -106,5 +107,24 @@ async def test_who_has_left_must_say_the_code_again(tmp_path: Path) -> None:
     async with report_line(tmp_path) as (kit, line):
         (order,) = await kit.send()
         await line.entered(CALL, "6001", (await kit.order(order)).code, "1111")
-        line.left(CALL)
+        line.left(CALL, kit.clock.now())
         assert await line.said(CALL, "1", "", "", kit.clock.now()) == "again"
+
+
+async def test_the_voice_of_a_caller_who_proved_to_be_the_unit_is_on_record(
+    tmp_path: Path,
+) -> None:
+    async with life(tmp_path, units=UNITS) as kit, voices_of(kit) as (voices, closed):
+        line = ReportLine(kit.orders, kit.inbox, Pins().verify, voices)
+        (order,) = await kit.send()
+        line.heard(CALL, kit.clock.now())
+        line.left(CALL, kit.clock.now())
+        assert closed == [], "nobody is known yet"
+        await line.entered(CALL, "6001", (await kit.order(order)).code, "1111")
+        line.heard(CALL, kit.clock.now())
+        await line.said(CALL, "3", "", "report-1-2.wav", kit.clock.now())
+        line.left(CALL, kit.clock.now())
+        await kit.settled()
+        found = await kit.order(order)
+        assert found.state is O.CLOSED
+        assert [one["call"] for one in found.recordings] == [CALL]

@@ -13,6 +13,8 @@ CREATE TABLE order_ (
 CREATE INDEX order_of_case ON order_ (case_no);
 -- Open orders are few among many; the words are the domain's.
 CREATE INDEX order_open ON order_ (case_no) WHERE state NOT IN ('closed', 'cancelled');
+-- Orders about which a call is being recorded, or was and nobody has closed it.
+CREATE INDEX order_on_record ON order_ (id) WHERE json_extract(doc, '$.on_record') <> '{}';
 
 -- queued -> sending -> sent -> delivered -> read -> acknowledged, or failed, expired, withdrawn,
 -- unknown.
