@@ -198,6 +198,7 @@ EVENT_TYPES = tuple(
             *PEER_EVENTS,
             *EPHEMERAL,
             *(f"link.{name}" for name in LINKS),
+            "fax.board",
             "alarm.raised",
             "alarm.cleared",
             "heartbeat",
