@@ -25,7 +25,7 @@ import structlog
 from bridge.app import sd_notify
 from bridge.app.calls import CASES_REMEMBERED_DAYS, CallSite, open_calls
 from bridge.app.fax import open_fax
-from bridge.app.orders import open_orders
+from bridge.app.orders import Around, open_orders
 from bridge.app.papers import Papers, open_papers
 from bridge.app.platforms import Platforms
 from bridge.app.watchdog import Part, Watchdog
@@ -40,9 +40,10 @@ from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.report_calls import PATH as REPORT
 from bridge.asterisk.report_calls import TOTAL_S as REPORT_S
 from bridge.desk.desk import Desk
-from bridge.domain.call import Call
+from bridge.domain.call import Call, live_calls
 from bridge.domain.journal import Entry, Fact, Json, iso
 from bridge.domain.reconcile import Difference
+from bridge.flows.case_desk import CaseDesk
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.order_voices import Leg
 from bridge.flows.ports import Transaction
@@ -110,6 +111,14 @@ class Daemon:
         self._spawned: set[asyncio.Task[object]] = set()
         self._joining = asyncio.Semaphore(1)
         self.nonces: Nonces[Words] = Nonces(self.clock.monotonic)
+        self.cases = CaseDesk(
+            recorder=self.recorder,
+            clock=self.clock,
+            memory=store.reader,
+            alarm=view.alarm,
+            spawn=self.spawn,
+            territory=settings.territory,
+        )
         self.platforms = Platforms(
             settings,
             store,
@@ -118,9 +127,10 @@ class Daemon:
             self.spawn,
             self._platform_link,
             os.environ,
+            self.cases,
         )
         if readers is not None:
-            readers.append(self.platforms.peers.see)
+            readers += [self.platforms.peers.see, self.cases.see]
 
     async def run(self) -> None:
         """Until `stop` is set."""
@@ -196,17 +206,14 @@ class Daemon:
         self.fastagi = FastAgiServer(self._ticket, host=agi.host, port=agi.port)
         self.fastagi.add_route(ACCEPT, Acceptance(self.nonces.take).handle)
         self.orders = await open_orders(
-            settings,
-            self.store,
-            self.view,
-            self.recorder,
-            self.clock,
-            self.spawn,
+            Around(settings, self.store, self.view, self.recorder, self.clock, self.spawn),
             service,
             OrderCalls(link, self.clock.now),
             self._held_elsewhere,
             self._order_tracks,
+            self.cases,
         )
+        await self.cases.restore([call.case for call in live_calls(room.book)])
         if self.orders is not None:
             self.fastagi.add_route(REPORT, self.orders.reports.handle, REPORT_S)
         self.papers: Papers | None = None
@@ -217,19 +224,16 @@ class Daemon:
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)
             if settings.fax is not None:
-                fax = await open_fax(
-                    settings.fax,
-                    self.orders,
-                    self.papers.documents,
-                    self.recorder,
-                    self.store.reader,
-                    self.clock,
-                    self.view,
-                    self.spawn,
-                    settings.site.zone,
+                self.orders.use(
+                    await open_fax(
+                        settings.fax,
+                        self.orders.ports,
+                        self.orders.gateways,
+                        self.papers.documents.paper,
+                        self.orders.post,
+                        self.clock,
+                    )
                 )
-                self.orders.use(fax.channel)
-                self.papers.doors.append(fax.door)
         self.desk = Desk(
             settings,
             room,
@@ -238,6 +242,7 @@ class Daemon:
             self._store_health,
             self.clock,
             self.spawn,
+            cases=self.cases,
             orders=self.orders.parts if self.orders is not None else None,
             peers=self.platforms.peers,
             doors=[self.platforms.door, *(self.papers.doors if self.papers else ())],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,9 @@ from bridge.domain.code import DIGITS
 from bridge.domain.delivery import ChannelKind, Progress, Received, Says
 from bridge.domain.journal import Fact, Json
 from bridge.domain.order import Order
+from bridge.domain.unit import Unit
 from bridge.flows.calls import Spawn
+from bridge.flows.case_desk import CaseDesk
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
 from bridge.flows.order_voices import Leg, OrderVoices
@@ -39,7 +42,7 @@ from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
 from bridge.settings.model import OrderSettings, Settings
 from bridge.settings.parts import read_secret
-from bridge.settings.units import load_units
+from bridge.settings.units import load_units, special_plans
 from bridge.settings.wires import PortsSettings
 from bridge.store.store import SqliteStore
 from bridge.wire.ami import Message
@@ -74,10 +77,10 @@ class OrderService:
         settings: OrderSettings,
         orders: Orders,
         inbox: Inbox,
-        desk: OrderDesk,
         parts: OrderParts,
         calls: OrderCalls,
         reports: ReportCalls,
+        cases: CaseDesk,
     ) -> None:
         self.settings = settings
         self.orders = orders
@@ -85,7 +88,7 @@ class OrderService:
         self.parts = parts
         self.calls = calls
         self.reports = reports
-        self._desk = desk
+        self._cases = cases
         self.ports: PortsClient | None = None
         self.gateways: GatewayPost | None = None
 
@@ -97,6 +100,7 @@ class OrderService:
         """Until cancelled: first what an earlier life left, then what is due."""
         await asyncio.sleep(TERMINALS_BACK_SECONDS)
         self.orders.resume()
+        self._cases.resume()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.orders.run(), name="orders due")
             tasks.create_task(self.parts.checks.run(), name="unit checks")
@@ -104,108 +108,128 @@ class OrderService:
                 tasks.create_task(self.ports.run(), name="ports")
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What every part of orders is made with."""
+
+    settings: Settings
+    store: SqliteStore
+    view: View
+    recorder: Recorder
+    clock: Clock
+    spawn: Spawn
+
+
 async def open_orders(
-    settings: Settings,
-    store: SqliteStore,
-    view: View,
-    recorder: Recorder,
-    clock: Clock,
-    spawn: Spawn,
+    around: Around,
     switch: SwitchService,
     calls: OrderCalls,
     held_elsewhere: Callable[[str], bool],
     tracks: Callable[[str, Sequence[Leg]], Awaitable[Mapping[str, Json]]],
+    cases: CaseDesk,
 ) -> OrderService | None:
     """Orders of an earlier life restored, the wires ready; None where the site gives no orders.
 
     Raises SettingsError for a directory of units that cannot be used.
     """
-    if settings.orders is None:
+    own = around.settings.orders
+    if own is None:
         return None
-    own = settings.orders
     units = await asyncio.to_thread(load_units, own.units_file)
-    orders = Orders(
-        recorder=recorder,
-        clock=clock,
-        memory=store.reader,
-        units=units,
-        site=Site(own.centre, own.centre_number, settings.site.tz),
-        spawn=spawn,
-        alarm=view.alarm,
-    )
-    facts = await _open_facts(store)
-    orders.restore(facts)
-    view.restore(facts)
-    inbox = Inbox(orders, await store.reader.cursor(TRIES_CURSOR))
+    orders = await _restored(around, own, units)
+    inbox = Inbox(orders, await around.store.reader.cursor(TRIES_CURSOR))
     post = Post(orders, inbox)
-    terminals = Terminals(lambda unit, online: _terminal(view, unit, online))
-    users = {user: unit.id for unit in units.values() for user in unit.users}
-    terminal = TerminalChannel(
-        terminals,
-        post,
-        attempt_of=orders.attempt,
-        user_unit=users.get,
-        alarm=view.alarm,
-        now=clock.now,
-        spawn=spawn,
-    )
-    phone = PhoneChannel(
-        calls,
-        post,
-        Speech(own.spoken),
-        now=clock.now,
-        spawn=spawn,
-        seat_of=lambda order: _seat(orders, order),
-        lines=own.phone_lines,
-        green_trunk=own.green_trunk,
-    )
-    voices = OrderVoices(orders, tracks, calls.there, spawn)
-    voices.restore(await _on_record(store, orders))
+    terminals, terminal = _terminal(around, orders, post)
+    phone = _phone(around, own, orders, post, calls)
+    voices = OrderVoices(orders, tracks, calls.there, around.spawn)
+    voices.restore(await _on_record(around.store, orders))
     line = ReportLine(orders, inbox, Pins().verify, voices)
-    reports = ReportCalls(calls.link, line, spawn, clock.now, Nonces(clock.monotonic))
+    clock = around.clock
+    reports = ReportCalls(calls.link, line, around.spawn, clock.now, Nonces(clock.monotonic))
 
     def see(seen: PhoneSeen) -> None:
         voices.see(seen)
         phone.see(seen)
 
-    _connect(calls, reports, switch, see, spawn)
-    switch.on_settled = _settled(calls, orders, voices, spawn)
-    desk = OrderDesk(orders, _case_of(store), _number, own.copy_to, held_elsewhere)
-    checks = UnitChecks(orders, timedelta(hours=own.check_hours))
+    _connect(calls, reports, switch, see, around.spawn)
+    switch.on_settled = _settled(calls, orders, voices, around.spawn)
+    desk = OrderDesk(orders, cases.known, _number, own.copy_to, held_elsewhere)
+    cases.direct(desk, special_plans(own, units))
     parts = OrderParts(
         orders=orders,
         inbox=inbox,
         desk=desk,
-        checks=checks,
+        checks=UnitChecks(orders, timedelta(hours=own.check_hours)),
         terminals=terminals,
         marks=terminal,
-        reads=store.reader,
-        ack_keys=_ack_keys(settings),
+        reads=around.store.reader,
+        ack_keys=_ack_keys(around.settings),
     )
-    service = OrderService(own, orders, inbox, desk, parts, calls, reports)
+    service = OrderService(own, orders, inbox, parts, calls, reports, cases)
     service.use(terminal)
     service.use(phone)
-    if settings.ports is not None:
-        _use_ports(service, settings.ports, post, clock, view)
+    if around.settings.ports is not None:
+        _use_ports(service, around.settings.ports, post, around.clock, around.view)
     return service
 
 
+async def _restored(around: Around, own: OrderSettings, units: Mapping[str, Unit]) -> Orders:
+    orders = Orders(
+        recorder=around.recorder,
+        clock=around.clock,
+        memory=around.store.reader,
+        units=units,
+        site=Site(own.centre, own.centre_number, around.settings.site.tz),
+        spawn=around.spawn,
+        alarm=around.view.alarm,
+    )
+    facts = await _open_facts(around.store)
+    orders.restore(facts)
+    around.view.restore(facts)
+    return orders
+
+
+def _terminal(around: Around, orders: Orders, post: Post) -> tuple[Terminals, TerminalChannel]:
+    view = around.view
+
+    def changed(unit: str, online: bool) -> None:
+        if online:
+            view.alarm(f"terminal.{unit}", "")
+
+    terminals = Terminals(changed)
+    users = {user: unit.id for unit in orders.units.values() for user in unit.users}
+    channel = TerminalChannel(
+        terminals,
+        post,
+        attempt_of=orders.attempt,
+        user_unit=users.get,
+        alarm=view.alarm,
+        now=around.clock.now,
+        spawn=around.spawn,
+    )
+    return terminals, channel
+
+
+def _phone(
+    around: Around, own: OrderSettings, orders: Orders, post: Post, calls: OrderCalls
+) -> PhoneChannel:
+    return PhoneChannel(
+        calls,
+        post,
+        Speech(own.spoken),
+        now=around.clock.now,
+        spawn=around.spawn,
+        seat_of=lambda order: _seat(orders, order),
+        lines=own.phone_lines,
+        green_trunk=own.green_trunk,
+    )
+
+
 def _passing(view: View, body: Mapping[str, Any]) -> None:
-    """A gateway's health and the modem board: the desk sees which radio or modem is lost."""
-    gateway = str(body.get("gateway", ""))
+    """A gateway's health: the desk sees which radio or modem is lost."""
     if body.get("type") == "health":
         words = "" if body.get("usable") else str(body.get("words", "")) or "away"
-        view.alarm(f"gateway.{gateway}", words)
-    elif body.get("type") == "board":
-        names = ("modems", "waiting", "paused")
-        view.board(gateway, {name: body.get(name) for name in names})
-
-
-def _ports_away(view: View, words: str) -> None:
-    """What the modems do is not known while nobody tells."""
-    view.alarm("ports", words)
-    if words:
-        view.no_boards()
+        view.alarm(f"gateway.{body.get('gateway', '')}", words)
 
 
 def _use_ports(
@@ -220,7 +244,7 @@ def _use_ports(
         own.socket,
         gateways.take,
         on_passing=lambda body: _passing(view, body),
-        on_away=lambda words: _ports_away(view, words),
+        on_away=lambda words: view.alarm("ports", words),
     )
     for kind in (ChannelKind.RADIO, ChannelKind.SMS):
         service.use(GatewayChannel(kind, service.ports, post, clock))
@@ -292,22 +316,9 @@ async def _on_record(store: SqliteStore, orders: Orders) -> list[Order]:
     return [order for order in found if order is not None]
 
 
-def _case_of(store: SqliteStore) -> Callable[[str], Awaitable[Mapping[str, Json] | None]]:
-    async def case_of(case: str) -> Mapping[str, Json] | None:
-        line = await store.reader.case(case)
-        return line.row.doc if line is not None else None
-
-    return case_of
-
-
 def _seat(orders: Orders, ident: str) -> str:
     order = orders.book.orders.get(ident)
     return order.seat or "" if order is not None else ""
-
-
-def _terminal(view: View, unit: str, online: bool) -> None:
-    if online:
-        view.alarm(f"terminal.{unit}", "")
 
 
 def _number() -> int:

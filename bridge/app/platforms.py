@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter
 
@@ -13,9 +13,10 @@ from bridge.channels.platform import PlatformAccess, PlatformClient, platform_do
 from bridge.domain.acts import DialThird
 from bridge.domain.peer import accepted_by_peer
 from bridge.flows.calls import Spawn
+from bridge.flows.case_desk import CaseDesk
 from bridge.flows.outbox import Courier
 from bridge.flows.peer_core import KEPT, channel_of
-from bridge.flows.peer_words import Alias, Peer
+from bridge.flows.peer_words import Alias, Described, Peer
 from bridge.flows.peers import Peers
 from bridge.flows.ports import Clock
 from bridge.flows.recorder import Recorder
@@ -37,6 +38,7 @@ class Platforms:
         spawn: Spawn,
         tell_link: Callable[[str, str], None],
         environment: Mapping[str, str],
+        cases: CaseDesk,
     ) -> None:
         """Raises SettingsError: a key or a CA's file cannot be used."""
         self._store = store
@@ -62,6 +64,8 @@ class Platforms:
         )
         for ident, access in accesses.items():
             self._open(ident, access)
+        self.peers.territory = settings.territory
+        self.peers.described = described_by(cases)
         self.door: APIRouter = platform_door(accesses, self.peers.receive, clock.now)
 
     def _open(self, ident: str, access: PlatformAccess) -> None:
@@ -117,6 +121,26 @@ class Platforms:
             for client in self._clients:
                 with contextlib.suppress(OSError):
                     await client.close()
+
+
+def described_by(cases: CaseDesk) -> Callable[[str], Awaitable[Described | None]]:
+    """What was written of a case, in the words of the document that platforms share."""
+
+    async def described(number: str) -> Described | None:
+        found = await cases.known(number)
+        if found is None:
+            return None
+        file = await cases.file(number)
+        return Described(
+            klass=file.klass or None,
+            category=file.category or None,
+            area=file.area or None,
+            place=file.place or None,
+            words=file.words or None,
+            name=file.caller_name or None,
+        )
+
+    return described
 
 
 def access_of(ident: str, platform: Platform, environment: Mapping[str, str]) -> PlatformAccess:

@@ -1,4 +1,5 @@
-"""`bridge110 case`: cases from the store, read-only, whether or not the daemon runs.
+"""`bridge110 case`: cases from the store, read-only, whether or not the daemon runs; `describe`
+alone asks the daemon.
 
 Telephone numbers are masked unless asked for (guard rule 26); whoever shows, asks for whole
 numbers or exports leaves a line in the machine's own log (rule 27: the store is not ours to
@@ -10,9 +11,12 @@ from __future__ import annotations
 import getpass
 import os
 import syslog
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
@@ -30,12 +34,22 @@ from bridge.cli.output import (
     table,
     tell,
 )
+from bridge.cli.reach import TokenFile, Url, asked
 from bridge.domain.call import as_json
 from bridge.domain.journal import Entry, Json, iso
 from bridge.flows.ports import Row
 from bridge.settings.model import DEFAULT_CONFIG, Settings
 from bridge.store import CaseLine, Reader
 from bridge.store.reader import PAGE
+
+
+class Class(StrEnum):
+    """Classes of matters."""
+
+    POLICE = "POLICE"
+    URGENT = "URGENT"
+    GENERAL = "GENERAL"
+
 
 app = typer.Typer(help="求助件 / cases", no_args_is_help=True)
 
@@ -148,10 +162,60 @@ def _summary(rows: list[Row]) -> list[str]:
         ended = f" {outcome_words(outcome)}({shown(outcome)})" if outcome else ""
         if row.table == "call":
             lines.append(f"通话 / call {shown(row.id)}: {state_words(row.state)}{ended}")
+        if row.table == "case_file":
+            lines += _file_lines(row.doc)
         if row.table == "handoff":
             target = shown(row.doc.get("target", ""))
             lines.append(f"移交 / handoff → {target}: {shown(row.state)}{ended}")
     return lines
+
+
+def _file_lines(doc: Mapping[str, Any]) -> list[str]:
+    """What was written of the case, and who commands it where that is not 110 alone."""
+    marks = [doc["category"], doc["klass"], f"{doc['grade']}级" if doc["grade"] else ""]
+    place = " ".join(shown(one) for one in (doc["area"], doc["place"]) if one)
+    lines = [f"地点 / place: {place}"] if place else []
+    lines += [f"类别 / category: {' '.join(map(shown, filter(None, marks)))}"] if any(marks) else []
+    lines += [f"内容 / words: {shown(doc['words'])}"] if doc["words"] else []
+    command = doc["command"]
+    if command["mode"] != "direct":
+        lines.append(
+            f"指挥 / command: {shown(command['holder'])},专项预案 / special plan "
+            f"“{shown(command['plan'])}” {shown(command['body'])}"
+        )
+    return lines
+
+
+@app.command()
+def describe(
+    number: Number,
+    place: Annotated[str | None, typer.Option(help="地点 / place")] = None,
+    words: Annotated[str | None, typer.Option(help="求助内容 / what was said")] = None,
+    area: Annotated[str | None, typer.Option(help="区域 / area")] = None,
+    category: Annotated[str | None, typer.Option(help="类别代码 / category code")] = None,
+    grade: Annotated[int | None, typer.Option(min=1, max=4, help="级别,1 最重 / grade")] = None,
+    klass: Annotated[Class | None, typer.Option(help="警情、紧急、一般 / class")] = None,
+    caller_name: Annotated[str | None, typer.Option(help="求助人 / the caller's name")] = None,
+    drill: Annotated[bool | None, typer.Option(help="演练 / a drill")] = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """登记案情,经守护进程;未写者不变 / write what a case is; what is left out stays as it is."""
+    given = {
+        "place": place,
+        "words": words,
+        "area": area,
+        "category": category,
+        "grade": grade,
+        "klass": klass.value if klass is not None else None,
+        "caller_name": caller_name,
+        "drill": drill,
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    answer = asked(url, token_file, config, f"cases/{quote(number, safe='')}", "PATCH", body)
+    emit(as_json, answer, f"{shown(number)}: 已登记 / written")
 
 
 @app.command()

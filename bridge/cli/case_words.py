@@ -42,6 +42,11 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
         "the switch's log tells it differently: {verdict}",
     ),
     "recording.closed": ("录音已归档", "recording closed"),
+    "case.described": ("登记案情({actor})", "{actor} writes what the matter is"),
+    "case.command": (
+        "指挥权 {from} → {holder} {plan}({actor})",
+        "command {from} → {holder} {plan} ({actor})",
+    ),
     "handoff.requested": ("移交 {target}({way})", "handoff to {target} ({way})"),
     "handoff.ringing": ("移交:对方振铃", "handoff: they ring"),
     "handoff.answered": ("移交:对方摘机,尚无人确认", "handoff: answered, no person yet"),

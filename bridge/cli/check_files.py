@@ -12,7 +12,7 @@ from bridge.asterisk.lint import lint
 from bridge.asterisk.plan_files import PlanFiles, read_plan
 from bridge.cli.check_result import Found, bad, judged, unseen
 from bridge.settings.model import OrderSettings, Settings, SettingsError
-from bridge.settings.units import load_units
+from bridge.settings.units import load_units, special_plans
 from bridge.share import share
 
 HOTLINE: Final = "12345"
@@ -50,6 +50,7 @@ def _units(orders: OrderSettings) -> Found:
     """The directory of units, and whether each has a wire at all (LL-09)."""
     try:
         units = load_units(orders.units_file)
+        special_plans(orders, units)
     except SettingsError as error:
         return bad("units", str(error), "见 config/units.toml / see config/units.toml")
     bare = sorted(unit.id for unit in units.values() if not unit.channels())

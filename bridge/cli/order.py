@@ -35,9 +35,13 @@ class Kind(StrEnum):
 def send(
     case: Annotated[str, typer.Argument(help="求助件号 / the case")],
     unit: Annotated[list[str], typer.Option(help="单位,可多次 / unit; may be repeated")],
-    words: Annotated[str, typer.Option(help="指令内容 / what is to be done")],
+    words: Annotated[
+        str, typer.Option(help="指令内容,缺省为案情 / what is to be done; default: the case's")
+    ] = "",
     kind: Annotated[Kind, typer.Option(help="类型 / type")] = Kind.SITE,
-    urgent: Annotated[bool, typer.Option("--urgent", help="紧急 / class URGENT")] = False,
+    urgent: Annotated[
+        bool, typer.Option("--urgent", help="紧急,缺省按案情 / class URGENT; default: the case's")
+    ] = False,
     place: Annotated[str, typer.Option(help="地点 / place")] = "",
     squad: Annotated[str, typer.Option(help="中队、分队 / squad")] = "",
     equipment: Annotated[str, typer.Option(help="装备 / equipment")] = "",
@@ -57,7 +61,7 @@ def send(
         "units": unit,
         "words": words,
         "kind": kind.value,
-        "klass": "URGENT" if urgent else "GENERAL",
+        "klass": "URGENT" if urgent else "",
         "place": place,
         "squad": squad,
         "equipment": equipment,
@@ -165,6 +169,36 @@ def cancel(
     _command(url, token_file, config, as_json, order, "cancel", body, "已取消 / cancelled")
 
 
+@app.command(name="pass-on")
+def pass_on(
+    order: OrderId,
+    to: Annotated[str, typer.Option(help="移交给 / to which unit")],
+    by: Annotated[str, typer.Option(help="请求人 / who at the unit asked")],
+    words: Annotated[str, typer.Option(help="原因 / why")] = "",
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """代单位请求移交,新指令待确认 / pass on for a unit; the new order waits for confirmation."""
+    body = {"to": to, "by": by, "text": words}
+    path = f"orders/{quote(order, safe='')}/pass-on"
+    answer = asked(url, token_file, config, path, "POST", body)
+    emit(as_json, answer, f"{shown(answer['order'])}: 待确认 / waits for confirmation")
+
+
+@app.command()
+def confirm(
+    order: OrderId,
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """确认待确认的指令 / confirm an order that waits for it."""
+    _command(url, token_file, config, as_json, order, "confirm", None, "已确认 / confirmed")
+
+
 def _command(
     url: str | None,
     token_file: Path | None,
@@ -210,6 +244,10 @@ def _story(order: Mapping[str, Any]) -> Iterator[str]:
         yield f"  签收 / signed: {shown(signed['by'])} {shown(signed['at'])}"
     for report in order["reports"]:
         yield f"  {shown(report['says'])}: {shown(report['by'])} {shown(report['words'])}"
+        for name in report["attachments"]:
+            yield f"    附件 / attachment: {shown(name)}"
+    for unit in order["passed_on"]:
+        yield f"  请求移交 / to be passed on to: {shown(unit)}"
     for recording in order["recordings"]:
         gone = recording.get("missing") or recording.get("error")
         mark = " 缺失 / incomplete" if gone else ""

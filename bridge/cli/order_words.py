@@ -28,6 +28,10 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
         "指令 {subject} 补报 {says} {words}",
         "order {subject}, late: {says} {words}",
     ),
+    "order.onward": (
+        "指令 {subject} 请求{stage}移交 {whom}",
+        "order {subject} is to be passed on to {whom} ({stage})",
+    ),
     "order.informed": ("已告知 {who}({channel})", "{who} is informed by {channel}"),
     "order.cancelled": ("指令 {subject} 取消 {reason}", "order {subject} is cancelled: {reason}"),
     "order.closed": ("指令 {subject} 办结", "order {subject} is closed"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import typer
 from argon2 import PasswordHasher
@@ -70,6 +71,54 @@ def check_wires(
     emit(as_json, answer, "\n".join(_lines(answer)))
     if not any(wire["works"] for wire in answer["wires"]):
         raise CommandError(f"{shown(unit)}: 没有可用的通道 / no wire of this unit works")
+
+
+@app.command()
+def delays(
+    days: Annotated[int, typer.Option(min=1, max=366, help="最近几天 / of the last days")] = 31,
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """各单位用时与超时,演练除外;原因只列示,不扣减 / how long units took; reasons deduct nothing."""
+    until = datetime.now(UTC)
+    query = urlencode(
+        {"since": (until - timedelta(days=days)).isoformat(), "until": until.isoformat()}
+    )
+    answer = asked(url, token_file, config, f"delays?{query}")
+    emit(as_json, answer, "\n".join(_delay_lines(answer["units"])) or "没有指令 / no orders")
+
+
+def _delay_lines(units: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for unit in units:
+        yield f"{shown(unit['unit'])}  {shown(unit['name'])}  指令 / orders {unit['orders']}"
+        for name, words in _SPANS.items():
+            span = unit[name]
+            if span["count"]:
+                yield (
+                    f"  {words}: {span['count']} 次,中位 / median {_minutes(span['median_s'])},"
+                    f"最长 / longest {_minutes(span['longest_s'])}"
+                )
+        for name, words in (("arrival", "到场"), ("result", "结果")):
+            if unit[f"late_{name}"]:
+                late = _minutes(unit[f"late_{name}_s"])
+                yield f"  {words}超时 / {name} late: {unit[f'late_{name}']} 次,共 / in all {late}"
+        for reason in unit["reasons"]:
+            yield f"  原因 / reason {shown(reason['order'])}: {shown(reason['words'])}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min"
+
+
+_SPANS = {
+    "received_to_accepted_s": "送达至签收 / received to signed",
+    "accepted_to_arrival_s": "签收至到场 / signed to arrival",
+    "received_to_arrival_s": "送达至到场 / received to arrival",
+    "arrival_to_report_s": "到场至报告 / arrival to its report",
+    "received_to_result_s": "送达至结果 / received to result",
+}
 
 
 @app.command()

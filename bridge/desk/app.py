@@ -15,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from bridge.desk.bodies import faults
+from bridge.desk.cases_rest import cases
 from bridge.desk.contract import asyncapi
 from bridge.desk.cti import Cti
 from bridge.desk.guard import Guard
@@ -55,7 +56,7 @@ def create_app(
     )
     app.state.parts = parts
     # looked through in this order: what a call-taker waits for comes first
-    for router in (services(), reads(), agents(), orders(), unit_pages(), pages(), *more):
+    for router in (services(), reads(), agents(), orders(), cases(), unit_pages(), pages(), *more):
         app.include_router(router)
     events = asyncapi()
     app.add_api_route("/api/v1/openapi.json", _Contract(app).answer, include_in_schema=False)

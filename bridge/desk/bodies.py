@@ -119,6 +119,7 @@ class DoOrder(Body):
         "noteInformed",
         "acknowledgeOrder",
         "reportOrder",
+        "passOnOrder",
     ]
     case: Ident | None = None
     order: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None

@@ -78,7 +78,7 @@ class Reply:
 
 
 class Commands:
-    """All services. `target_for(to)` finds whom `to` names, or None."""
+    """All services. `target_for(to, case)` finds whom `to` names, or None."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Commands:
         view: View,
         *,
         seats: Collection[str],
-        target_for: Callable[[str], Target | None],
+        target_for: Callable[[str, str], Target | None],
         new_id: Callable[[], str],
         clock: Clock,
         answers: Callable[[str], Awaitable[Answer | None]],
@@ -147,7 +147,7 @@ class Commands:
             raise Refused("no-such-seat")
         service = self._which_clear(ask, seat)
         check_command(grant, service, call, ask.leg)
-        target = self._target_for(ask.to) if ask.to else None
+        target = self._target_for(ask.to, call.case) if ask.to else None
         if service in NEEDS_TARGET and target is None:
             raise Refused("no-such-target")
         if service in (E.JOIN, E.INTRUDE) and seat is None:

@@ -12,7 +12,9 @@ from pydantic.json_schema import models_json_schema
 
 from bridge.desk import shapes
 from bridge.desk.bodies import Do, DoOrder, Hello, Subscribe
+from bridge.domain.case_file import Mode
 from bridge.domain.delivery import A, ChannelKind
+from bridge.domain.onward import AFTER, DURING
 from bridge.domain.order_state import O
 from bridge.domain.shared_case import CaseStatus
 from bridge.flows.cti_events import CALL_EVENTS, EVENT_TYPES, SEAT_EVENTS
@@ -118,6 +120,16 @@ _OF_ORDER: dict[str, dict[str, Schema]] = {
         "incomplete": TRUTH,
         "happened_at": TIME,
         "promised_at": _or_null(TIME),
+        "equipment": TEXT,
+        "delay_reason": TEXT,
+        "attachments": _TEXTS,
+    },
+    "order.onward": {
+        "whom": TEXT,
+        "stage": {"enum": [DURING, AFTER]},
+        "words": TEXT,
+        "by": TEXT,
+        "new_order": TEXT,
     },
     "order.lateReport": {"says": TEXT, "by": TEXT, "channel": TEXT, "words": TEXT},
     "order.informed": {"who": {"enum": ["centre", "citizen"]}, "channel": TEXT},
@@ -126,6 +138,28 @@ _OF_ORDER: dict[str, dict[str, Schema]] = {
     "clock.started": {"clock": TEXT, "limit_s": NUMBER, "start": TEXT, "due": TIME},
     "clock.met": {"clock": TEXT, "met_at": TIME, "late_s": {"type": "number"}},
     "clock.missed": {"clock": TEXT, "limit_s": NUMBER},
+}
+
+_GIVEN = {
+    "klass": TEXT,
+    "category": TEXT,
+    "grade": NUMBER,
+    "area": TEXT,
+    "place": TEXT,
+    "words": TEXT,
+    "caller_name": TEXT,
+    "drill": TRUTH,
+}
+_COMMAND = {
+    "by": TEXT,
+    "from": TEXT,
+    "mode": {"enum": [mode.value for mode in Mode]},
+    "holder": TEXT,
+    "plan": TEXT,
+    "body": TEXT,
+    "reported_at": _or_null(TIME),
+    "orders": _TEXTS,
+    "why": TEXT,
 }
 
 _PEER_CASE = {
@@ -177,8 +211,6 @@ def data_schema(type: str) -> Schema:
         return _object(_LINK)
     if type.startswith("alarm."):
         return _object(_ALARM)
-    if type == "fax.board":
-        return {"$ref": "#/components/schemas/FaxBoard"}
     if type == "heartbeat":
         return _object({"now": TIME, "seq": NUMBER})
     if type in ORDER_EVENTS:
@@ -188,6 +220,10 @@ def data_schema(type: str) -> Schema:
         return _object(_PEER_CASE)
     if type == "peer.delivered":
         return _object({"id": TEXT, "peer": TEXT, "delay_ms": NUMBER})
+    if type == "case.described":
+        return _object({"by": TEXT, **_GIVEN}, optional=[*_GIVEN])
+    if type == "case.command":
+        return _object(_COMMAND)
     if type == "leg.talking":
         return _object({"on": TRUTH})
     if type not in {name for name, _ in CALL_EVENTS.values()}:

@@ -24,6 +24,7 @@ from bridge.domain.acts import Target
 from bridge.domain.call import Role
 from bridge.domain.journal import Json
 from bridge.flows.calls import Spawn
+from bridge.flows.case_desk import CaseDesk
 from bridge.flows.peers import Peers
 from bridge.flows.ports import Answer, Clock
 from bridge.flows.room import Room
@@ -51,10 +52,12 @@ class Desk:
         store_health: Callable[[], Mapping[str, Json]],
         clock: Clock,
         spawn: Spawn,
-        listening: socket.socket | None = None,
+        *,
+        cases: CaseDesk,
         orders: OrderParts | None = None,
         peers: Peers | None = None,
         doors: Sequence[APIRouter] = (),
+        listening: socket.socket | None = None,
     ) -> None:
         """`doors`: routes of other parts, with their own guard."""
         self._room = room
@@ -63,6 +66,7 @@ class Desk:
         self._clock = clock
         self._zone = settings.site.tz
         self._peers = peers
+        self._cases = cases
         self._seats = frozenset(settings.seats.all)
         self._groups = {name: expand(ids) for name, ids in settings.seats.groups.items()}
         self._tokens_file = settings.http.tokens_file
@@ -87,6 +91,7 @@ class Desk:
             seats=settings.seats.all,
             targets=room.targets,
             health=self.health,
+            cases=cases,
             orders=orders,
         )
         http = settings.http
@@ -131,16 +136,17 @@ class Desk:
             _log.error("desk.tokens_unreadable", reason=str(error))
             return None
 
-    def target_for(self, to: str) -> Target | None:
+    def target_for(self, to: str, case: str) -> Target | None:
         """Whom `12345`, `seat:8002` or `group:nonpolice` names, or None: of a group its first
-        ready seat (SB-37)."""
+        ready seat (SB-37), of desks the one of the case's area (LY-12)."""
         group = to.removeprefix("group:")
         if group != to:
             free = [s for s in self._groups.get(group, ()) if self._is_ready(s)]
             return seat_target(free[0]) if free else None
         seat = _SEAT.match(to)
         if seat is None:
-            return self._room.targets.get(self._today(to))
+            desk = self._cases.territory.desk(self._today(to), self._cases.area_of(case))
+            return self._room.targets.get(desk)
         return seat_target(seat[1]) if seat[1] in self._seats else None
 
     def _today(self, number: str) -> str:

@@ -26,12 +26,13 @@ class Nothing(Body):
 
 
 class NewOrder(Body):
-    """An order; with several units one order for each of them."""
+    """An order; with several units one order for each of them. What is empty is as the case says:
+    class, words, place, category, the caller's name."""
 
     units: Annotated[list[UnitId], Field(min_length=1, max_length=MAX_UNITS)]
     kind: Kind = "site"
-    klass: Literal["URGENT", "GENERAL"] = "GENERAL"
-    words: Text
+    klass: Literal["", "URGENT", "GENERAL"] = ""
+    words: Text = ""
     place: Plain = ""
     category: Plain = ""
     squad: Plain = ""
@@ -63,6 +64,44 @@ class Reporting(Body):
     by: Plain = ""
     at: When | None = None
     promised_at: When | None = None
+    equipment: Plain = ""
+    delay_reason: Plain = ""
+
+
+class PassingOn(Body):
+    """To which unit, why, and on behalf of a unit who asked (LL-33)."""
+
+    to: UnitId
+    text: Text = ""
+    by: Plain = ""
+
+
+class DescribingCase(Body):
+    """What is known of a case; what is left out stays as it is."""
+
+    klass: Literal["POLICE", "URGENT", "GENERAL"] | None = None
+    category: Plain | None = None
+    grade: Annotated[int, Field(ge=1, le=4)] | None = None
+    area: Plain | None = None
+    place: Plain | None = None
+    words: Text | None = None
+    caller_name: Plain | None = None
+    drill: bool | None = None
+
+
+class StartingPlan(Body):
+    """A special plan is started: its name, the unit that commands from now on, and when 110
+    reported (LL-30)."""
+
+    plan: Annotated[Plain, Field(min_length=1)]
+    body: UnitId
+    reported_at: When
+
+
+class EndingPlan(Body):
+    """Why 110 commands again."""
+
+    reason: Text
 
 
 class Cancelling(Body):

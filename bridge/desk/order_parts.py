@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bridge.desk.tokens import Grant
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json
+from bridge.domain.onward import first_receiver, handed_on, responsible
 from bridge.domain.order import Order
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import Inbox
@@ -26,6 +28,10 @@ class OrderReads(Protocol):
     ) -> Sequence[Row]: ...
 
     async def orders_of_case(self, case: str) -> Sequence[Row]: ...
+
+    async def orders_between(
+        self, since: datetime, until: datetime, after: str | None = None, limit: int = 0
+    ) -> Sequence[Row]: ...
 
 
 class Marks(Protocol):
@@ -89,13 +95,14 @@ def order_line(doc: Mapping[str, Json], ident: str, state: str) -> dict[str, Jso
     }
 
 
-def first_receiver(docs: Sequence[Mapping[str, Json]]) -> str | None:
-    """The unit that an order of the case was first proven to have reached (首接负责, LL-32): it
-    remains responsible. None while none has. A clock's start is the proof of receipt (AMB-01)."""
-    reached: list[tuple[str, str]] = []
-    for doc in docs:
-        clocks = doc.get("clocks")
-        for clock in clocks.values() if isinstance(clocks, dict) else ():
-            if isinstance(clock, dict):
-                reached.append((str(clock["started_at"]), str(doc["unit"])))
-    return min(reached)[1] if reached else None
+def orders_of_case(rows: Sequence[Row]) -> dict[str, Json]:
+    """The orders of one case, who is responsible, and what was passed on (LL-32, LL-33)."""
+    docs = [row.doc for row in rows]
+    lines: list[Json] = [order_line(row.doc, row.id, row.state) for row in rows]
+    onward: list[Json] = [*handed_on([(row.id, row.state, row.doc) for row in rows])]
+    return {
+        "orders": lines,
+        "first_receiver": first_receiver(docs),
+        "responsible": responsible(docs),
+        "onward": onward,
+    }

@@ -20,6 +20,7 @@ from bridge.desk.order_bodies import (
     Informing,
     NewOrder,
     Nothing,
+    PassingOn,
     Reporting,
 )
 from bridge.desk.order_parts import OrderParts
@@ -137,9 +138,16 @@ async def _acknowledge(
 
 
 async def _report(here: OrderParts, who: Grant, order: str, body: Reporting, key: str) -> Answer:
-    more = {name: getattr(body, name) for name in ("at", "promised_at") if getattr(body, name)}
+    names = ("at", "promised_at", "equipment", "delay_reason")
+    more = {name: getattr(body, name) for name in names if getattr(body, name)}
     says = _SAYS[body.kind]
     return await _said(here, who, order, says, key, by=body.by, words=body.text, **more)
+
+
+async def _pass_on(here: OrderParts, who: Grant, order: str, body: PassingOn, key: str) -> Answer:
+    unit = here.unit_of(who)
+    asker = Asker(who.name, who.seat) if unit else may(who, GIVES_ORDERS)
+    return await here.desk.onward(asker, order, body.to, body.text, key, unit=unit, by=body.by)
 
 
 async def _said(
@@ -177,5 +185,6 @@ ORDER_SERVICES: Final[Mapping[str, OrderService]] = {
     "noteInformed": OrderService("order", Informing, _informed),
     "acknowledgeOrder": OrderService("order", Acknowledging, _acknowledge),
     "reportOrder": OrderService("order", Reporting, _report),
+    "passOnOrder": OrderService("order", PassingOn, _pass_on),
 }
 """By the names that the REST contract gives them too."""

@@ -16,9 +16,10 @@ from bridge.desk.order_bodies import (
     Informing,
     NewOrder,
     Nothing,
+    PassingOn,
     Reporting,
 )
-from bridge.desk.order_parts import OrderParts, first_receiver, order_line
+from bridge.desk.order_parts import OrderParts, order_line, orders_of_case
 from bridge.desk.order_services import OrderDo, may, order_service
 from bridge.desk.rest import REFUSALS, Ident, Key, Who, parts_of
 from bridge.desk.rights import GIVES_ORDERS, SEES_ORDERS
@@ -120,6 +121,13 @@ def _units_word(router: APIRouter) -> None:
     ) -> JSONResponse:
         return await _serve(request, who, "reportOrder", key, order, body)
 
+    @router.post("/orders/{order}/pass-on", operation_id="passOnOrder", **ACCEPTED)
+    async def pass_on(
+        request: Request, who: Who, key: Key, order: OrderId, body: PassingOn
+    ) -> JSONResponse:
+        """Another unit shall take over; the answer names the order that waits for confirmation."""
+        return await _serve(request, who, "passOnOrder", key, order, body)
+
 
 def _reads(router: APIRouter) -> None:
     @router.get("/orders", operation_id="listOrders", response_model=shapes.OrderList)
@@ -141,9 +149,7 @@ def _reads(router: APIRouter) -> None:
         here = parts_here(request)
         may(who, SEES_ORDERS)
         rows = await here.reads.orders_of_case(case)
-        lines: list[Json] = [order_line(row.doc, row.id, row.state) for row in rows]
-        first = first_receiver([row.doc for row in rows])
-        return JSONResponse({"orders": lines, "first_receiver": first})
+        return JSONResponse(orders_of_case(rows))
 
     @router.get("/orders/{order}", operation_id="showOrder", response_model=shapes.OrderDoc)
     async def one(request: Request, who: Who, order: OrderId) -> JSONResponse:

@@ -10,6 +10,7 @@ from bridge.desk.order_parts import OrderParts
 from bridge.desk.tokens import Rates, Tokens
 from bridge.domain.acts import Target
 from bridge.domain.journal import Json
+from bridge.flows.case_desk import CaseDesk
 from bridge.flows.view import View
 
 
@@ -24,5 +25,6 @@ class Parts:
     seats: Collection[str]
     targets: Mapping[str, Target]
     health: Callable[[], dict[str, Json]]
+    cases: CaseDesk
     orders: OrderParts | None = None
     """None: this desk gives no orders."""

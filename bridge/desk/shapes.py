@@ -103,72 +103,6 @@ class AlarmDoc(BaseModel):
     since: str
 
 
-class ModemDoc(BaseModel):
-    """What one fax modem does; what does not apply is null. `page` is on the line, or was
-    confirmed last."""
-
-    modem: str
-    port: str
-    state: Literal[
-        "idle", "dialling", "sending", "receiving", "paused", "held", "unplugged", "away"
-    ]
-    why: str
-    key: str | None
-    number: str | None
-    page: int | None
-    of: int | None
-    confirmed: int | None
-    bps: int | None
-    ecm: bool | None
-    far_id: str | None
-
-
-class FaxWaiting(BaseModel):
-    """A fax that waits for a modem, or for its hours."""
-
-    key: str
-    number: str
-    urgent: bool
-    pages: int
-
-
-class FaxBoard(BaseModel):
-    """The modems of one gateway, and what waits, in its order. `paused`: why nothing is sent."""
-
-    gateway: str
-    modems: list[ModemDoc]
-    waiting: list[FaxWaiting]
-    paused: str | None
-
-
-class FaxBlocked(BaseModel):
-    """A number that is not dialled."""
-
-    number: str
-    reason: str
-
-
-class FaxPaused(BaseModel):
-    """A modem that rests; an empty name stands for all sending."""
-
-    modem: str
-    reason: str
-
-
-class FaxDoc(BaseModel):
-    """The fax desk."""
-
-    boards: list[FaxBoard]
-    blocked: list[FaxBlocked]
-    paused: list[FaxPaused]
-
-
-class FaxDone(BaseModel):
-    """The modem or number that was decided about."""
-
-    subject: str
-
-
 class Snapshot(BaseModel):
     """Everything true now; events after `seq` of this `epoch` tell the rest."""
 
@@ -180,7 +114,6 @@ class Snapshot(BaseModel):
     links: dict[str, LinkDoc]
     alarms: list[AlarmDoc]
     talking: list[str]
-    fax: list[FaxBoard]
 
 
 class CallList(BaseModel):
@@ -272,10 +205,80 @@ class OrderList(BaseModel):
     orders: list[OrderLine]
 
 
+class OnwardDoc(BaseModel):
+    """An order that a unit passed on (事中 or 事后), and whether a person there has accepted."""
+
+    order: str
+    state: str
+    from_order: str
+    to: str
+    stage: Literal["事中", "事后"]
+    words: str
+    by: str
+    requested_at: str
+    sent_at: Time
+    accepted_at: Time
+
+
 class OrdersOfCase(OrderList):
-    """Orders of one case, and the unit that one of them reached first (LL-32)."""
+    """Orders of one case; the unit that one of them reached first, and who is responsible now:
+    that unit, or the one that accepted an onward order from it (LL-32, LL-33)."""
 
     first_receiver: str | None
+    responsible: str | None
+    onward: list[OnwardDoc]
+
+
+class CommandDoc(BaseModel):
+    """Who commands a case: 110, or the body of a special plan (LL-28 to LL-30)."""
+
+    mode: Literal["direct", "early", "special"]
+    holder: str
+    since: Time
+    by: str
+    plan: str
+    body: str
+    reported_at: Time
+    orders: list[str]
+    why: str
+
+
+class CaseDoc(OrdersOfCase):
+    """求助件: what its first call told, what was written of it, who commands, its orders. `desk`:
+    the desk that its area selects (LY-12)."""
+
+    case: str
+    caller: str
+    entry: str
+    opened_at: str
+    desk: str
+    klass: str
+    category: str
+    grade: int | None
+    area: str
+    place: str
+    words: str
+    caller_name: str
+    drill: bool
+    described_at: Time
+    described_by: str
+    command: CommandDoc
+    commands: list[CommandDoc]
+
+
+class CaseAccepted(BaseModel):
+    """What was written of a case is durable; how it is commanded now."""
+
+    case: str
+    command: Literal["direct", "early", "special"]
+
+
+class DelayList(BaseModel):
+    """Delay figures of units over some days; reasons are shown and never deducted (YJ-46)."""
+
+    since: str
+    until: str
+    units: list[dict[str, Any]]
 
 
 class AttemptDoc(BaseModel):
@@ -308,7 +311,10 @@ class ReportDoc(BaseModel):
     channel: str
     words: str
     incomplete: bool
+    equipment: str
+    delay_reason: str
     promised_at: Time
+    attachments: list[str]
 
 
 class ClockDoc(BaseModel):
@@ -339,9 +345,11 @@ class OrderDoc(BaseModel):
     clocks: list[ClockDoc]
     overdue: list[str]
     missing: list[str]
+    measured: dict[str, float | None]
     possible: list[str]
     disputed: bool
     recordings: list[dict[str, Any]]
+    passed_on: list[str]
 
 
 class WireDoc(BaseModel):

@@ -42,8 +42,9 @@ def order_lines(sheet: OrderSheet) -> list[tuple[str, str]]:
         f"到场 {sheet.arrival_limit_s // 60} 分钟" if sheet.arrival_limit_s else "",
         f"反馈结果 {sheet.result_limit_s // 3600} 小时" if sheet.result_limit_s else "",
     ]
+    kind = _KINDS.get(sheet.kind, sheet.kind) + (sheet.role and f"({sheet.role})")
     lines = [
-        ("类型", _KINDS.get(sheet.kind, sheet.kind) + (" 紧急" if sheet.klass == "URGENT" else "")),
+        ("类型", kind + (" 紧急" if sheet.klass == "URGENT" else "")),
         ("催办", f"第 {sheet.reminder} 次" if sheet.reminder else ""),
         ("中队", sheet.squad),
         ("地点", sheet.place),

@@ -95,10 +95,11 @@ def _more(sheet: Sheet) -> dict[str, str]:
             for word, limit in (("到场", sheet.arrival_limit_s), ("反馈结果", sheet.result_limit_s))
             if limit is not None
         ]
+        role = f"({tame(sheet.role)})" if sheet.role else ""
         return {
             "limits": "；".join(limits),
             "class_words": CLASSES.get(sheet.klass, tame(sheet.klass)),
-            "kind_words": KINDS.get(sheet.kind, tame(sheet.kind)),
+            "kind_words": KINDS.get(sheet.kind, tame(sheet.kind)) + role,
         }
     if isinstance(sheet, CallbackSheet):
         return {"outcome_words": OUTCOMES.get(sheet.outcome, tame(sheet.outcome))}

@@ -15,7 +15,16 @@ from bridge.domain.order import Order
 from bridge.domain.unit import Unit
 
 NUMBER_CROSSES = frozenset({ChannelKind.TERMINAL, ChannelKind.PHONE, ChannelKind.FAX})
-PLAIN = ("squad", "place", "words", "category", "equipment", "arrival_limit_s", "result_limit_s")
+PLAIN = (
+    "squad",
+    "role",
+    "place",
+    "words",
+    "category",
+    "equipment",
+    "arrival_limit_s",
+    "result_limit_s",
+)
 """Fields of the content that cross to every unit on every wire."""
 DRILL = "演练"
 MAY_REPEAT = "可能重复"

@@ -40,6 +40,7 @@ class OrderSheet:
     unit: str
     unit_name: str
     squad: str = ""
+    role: str = ""
     place: str = ""
     words: str = ""
     category: str = ""
@@ -145,7 +146,8 @@ class Received:
     `source` is the address it came from as the channel knows it (number, SSI, mail address,
     terminal user); `unit` only where the channel has proven it (signed-in user, PIN); `code` as
     given by the sender, unchecked. `automatic` marks what a machine wrote. `key` makes a repeat
-    harmless. `attachments` are file names in the store of documents.
+    harmless. `equipment` is what came along, `delay_reason` why it took long. `attachments` are
+    file names in the store of documents.
     """
 
     channel: ChannelKind
@@ -160,6 +162,8 @@ class Received:
     words: str = ""
     person: str = ""
     reference: str = ""
+    equipment: str = ""
+    delay_reason: str = ""
     promised_at: datetime | None = None
     automatic: bool = False
     attachments: Sequence[str] = ()

@@ -59,6 +59,7 @@ class Report:
     words: str = ""
     incomplete: bool = False
     equipment: str = ""
+    delay_reason: str = ""
     promised_at: datetime | None = None
     reference: str = ""
     attachments: tuple[str, ...] = ()
@@ -103,6 +104,8 @@ class Order:
     exhausted_at: datetime | None = None
     acknowledged: dict[str, Json] | None = None
     in_hand: str | None = None
+    passed_on: list[str] = field(default_factory=list)
+    """Units that it was asked to be passed on to."""
     disputed: bool = False
     dispute: dict[str, Json] | None = None
     cancelled: dict[str, Json] | None = None

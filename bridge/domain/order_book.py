@@ -118,6 +118,10 @@ def _in_hand(order: Order, fact: Fact) -> None:
     _remember(order, fact)
 
 
+def _onward(order: Order, fact: Fact) -> None:
+    order.passed_on.append(str(fact.data["whom"]))
+
+
 def _disputed(order: Order, fact: Fact) -> None:
     order.disputed = True
     order.dispute = {"at": fact.at.isoformat(), **_less(fact.data, "key")}
@@ -157,6 +161,7 @@ def _reported(order: Order, fact: Fact) -> None:
             words=data.get("words", ""),
             incomplete=bool(data.get("incomplete")),
             equipment=data.get("equipment", ""),
+            delay_reason=data.get("delay_reason", ""),
             promised_at=parse_iso(data["promised_at"]) if data.get("promised_at") else None,
             reference=data.get("reference", ""),
             attachments=tuple(data.get("attachments", ())),
@@ -213,6 +218,7 @@ _ON_ORDER: dict[str, Callable[[Order, Fact], None]] = {
     "order.exhausted": _exhausted,
     "order.acknowledged": _acknowledged,
     "order.inHand": _in_hand,
+    "order.onward": _onward,
     "order.disputed": _disputed,
     "order.disputeDecided": _dispute_decided,
     "order.cancelled": _cancelled,

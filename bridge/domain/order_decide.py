@@ -8,6 +8,7 @@ from datetime import datetime
 from bridge.domain.delivery import Received, Says
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json, iso
+from bridge.domain.onward import alarm_of as onward_alarm
 from bridge.domain.order import Order
 from bridge.domain.order_book import OrderBook
 from bridge.domain.order_ladder import alarm_of, dispatch, remind, start_clocks
@@ -33,12 +34,12 @@ def create(
     content: Mapping[str, Json],
     confirmed: bool = False,
 ) -> Work:
-    """A new order, dispatched at once; a site order to a tier-3 unit waits for confirmation
-    (LL-43, SB-26). Raises Refused("no-such-unit")."""
+    """A new order, dispatched at once; a site order to a tier-3 unit and one that another unit
+    passes on wait for confirmation (LL-43, SB-26, LL-33). Raises Refused("no-such-unit")."""
     known = centre.units.get(unit)
     if known is None:
         raise Refused("no-such-unit")
-    asks = content["kind"] == "site" and known.tier == 3
+    asks = bool(content.get("onward")) or (content["kind"] == "site" and known.tier == 3)
     limit = content.get("arrival_limit_s") or known.arrival_limit(str(content["kind"]))
     data: dict[str, Json] = {
         "unit": unit,
@@ -58,8 +59,9 @@ def create(
 
 
 def confirm(work: Work) -> None:
-    """The centre confirms a site order to a unit that does not go on site."""
+    """The centre confirms a draft: it is sent."""
     _must(work.order, OE.DISPATCH)
+    work.do(Alarm(onward_alarm(work.order.id), ""))
     dispatch(work)
 
 
@@ -70,6 +72,7 @@ def cancel(work: Work, reason: str) -> None:
     to = _must(work.order, OE.CANCEL)
     stop_all(work)
     work.say("order.cancelled", to=to.value, reason=reason)
+    work.do(Alarm(onward_alarm(work.order.id), ""))
     _calm(work)
 
 
@@ -168,6 +171,8 @@ def _report(work: Work, told: Received, by: str, unit: str) -> None:
         incomplete=told.says is Says.ARRIVED and not told.words.strip(),
         promised_at=iso(told.promised_at) if told.promised_at else None,
         reference=told.reference,
+        equipment=told.equipment,
+        delay_reason=told.delay_reason,
         attachments=attachments,
         key=told.key,
     )

@@ -12,6 +12,7 @@ from typing import Any
 from bridge.domain.call import Book, Call, Leg, Role, Seat
 from bridge.domain.decide import possible
 from bridge.domain.journal import Fact, Json, iso
+from bridge.flows.case_events import CASE_EVENTS
 from bridge.flows.order_events import ORDER_EVENTS
 from bridge.flows.peer_events import PEER_EVENTS
 
@@ -196,9 +197,9 @@ EVENT_TYPES = tuple(
             *SEAT_EVENTS,
             *ORDER_EVENTS,
             *PEER_EVENTS,
+            *CASE_EVENTS,
             *EPHEMERAL,
             *(f"link.{name}" for name in LINKS),
-            "fax.board",
             "alarm.raised",
             "alarm.cleared",
             "heartbeat",

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from bridge.domain.code import DIGITS, make_code
 from bridge.domain.delivery import ChannelKind, Received, Says
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json
+from bridge.domain.ladder import GENERAL
+from bridge.domain.onward import ask_onward
 from bridge.domain.order import Order
 from bridge.domain.order_decide import (
     cancel,
@@ -29,6 +32,9 @@ from bridge.domain.order_work import Work
 from bridge.flows.orders import Orders
 from bridge.flows.ports import Answer
 
+POLICE = "POLICE"
+UNDIVERTED = frozenset({"POL", "FIR", "MED"})
+"""Kinds of matters that one click does not divert: police, fire, medical (LU-15)."""
 MAX_UNITS = 200
 """Units of one group call."""
 CODE_TRIES = 100
@@ -39,14 +45,15 @@ class OrderAsk:
     """An order to be given; one for each of `units` (SB-12, YJ-25).
 
     `copy`: the same words go to the centre as a notice (LU-16). `after_report`: the report that
-    led to it, `role` 指导 or 参与 (SB-14).
+    led to it, `role` 指导 or 参与 (SB-14). What is empty comes from the case. `forward_of`: a
+    report handed to whoever commands (LL-30); `cancels`: the order that is told to be off.
     """
 
     case: str
     units: tuple[str, ...]
     kind: str
-    klass: str
-    words: str
+    klass: str = ""
+    words: str = ""
     place: str = ""
     category: str = ""
     squad: str = ""
@@ -54,6 +61,8 @@ class OrderAsk:
     caller_name: str = ""
     role: str = ""
     after_report: str | None = None
+    forward_of: str = ""
+    cancels: str = ""
     green: bool = False
     drill: bool = False
     confirmed: bool = False
@@ -72,7 +81,7 @@ class Asker:
 
 @dataclass(slots=True)
 class OrderDesk:
-    """Services of orders for seats and programs. `case_of` gives a case's record or None;
+    """Services of orders for seats and programs. `case_of` gives what is known of a case or None;
     `number` a random number below ten millions; `copy_to` the unit that stands for the centre."""
 
     orders: Orders
@@ -85,11 +94,14 @@ class OrderDesk:
 
     async def send(self, who: Asker, ask: OrderAsk, key: str) -> Answer:
         """Give orders: all of them or none. Raises Refused."""
-        if not ask.words.strip():
-            raise Refused("nothing-to-say")
         case = await self.case_of(ask.case)
         if case is None:
             raise Refused("no-such-case")
+        ask = _filled(ask, case)
+        if not ask.words.strip():
+            raise Refused("nothing-to-say")
+        if ask.copy and _police_or_such(ask):
+            raise Refused("not-for-diversion")
         if self.held_elsewhere(ask.case):
             raise Refused("case-with-other-desk")
         if ask.after_report is not None:
@@ -113,22 +125,35 @@ class OrderDesk:
     def _create(
         self, who: Asker, ask: OrderAsk, content: Mapping[str, Json], unit: str, number: int
     ) -> Work:
+        ident = f"{ask.case}-{number:02d}"
+        return self._made(who, ask.case, unit, ident, content, confirmed=ask.confirmed)
+
+    def _made(
+        self,
+        who: Asker,
+        case: str,
+        unit: str,
+        ident: str,
+        content: Mapping[str, Json],
+        *,
+        confirmed: bool = False,
+    ) -> Work:
         return create(
             self.orders.centre,
             self.orders.clock.now(),
             who.name,
-            ident=f"{ask.case}-{number:02d}",
-            case=ask.case,
+            ident=ident,
+            case=case,
             unit=unit,
             code=self._code(unit),
             seat=who.seat,
             content=content,
-            confirmed=ask.confirmed,
+            confirmed=confirmed,
         )
 
     def _code(self, unit: str) -> str:
         """No two open orders of one unit have the same code."""
-        taken = {order.code for order in self.orders.open_of(unit)}
+        taken = {order.code for order in self.orders.of(unit)}
         for _ in range(CODE_TRIES):
             code = make_code(self.number() % 10**DIGITS)
             if code not in taken:
@@ -143,7 +168,7 @@ class OrderDesk:
     # Of one order
 
     async def confirm(self, who: Asker, order: str, key: str) -> Answer:
-        """Confirm a site order to a tier-3 unit (LL-43)."""
+        """Confirm a site order to a tier-3 unit (LL-43), or one that a unit passes on (LL-33)."""
         return await self._do(who, order, key, confirm)
 
     async def remind(self, who: Asker, order: str, key: str) -> Answer:
@@ -151,24 +176,58 @@ class OrderDesk:
         return await self._do(who, order, key, send_reminder)
 
     async def cancel(self, who: Asker, order: str, reason: str, key: str) -> Answer:
-        """Cancel, with a reason; a unit that was told of the order is told of this too."""
+        """Cancel, with a reason; a unit that was told of the order is told of this too, and one
+        that wanted to pass it on is told that it stays."""
         answer = await self._do(who, order, key, lambda work: cancel(work, reason))
         found = await self.orders.find(order)
-        if found is not None and found.round > 0:
-            await self._tell_cancelled(who, found, reason)
+        if found is None:
+            return answer
+        onward = found.content.get("onward")
+        if found.round > 0:
+            await self._tell_cancelled(who, found, found.unit, f"指令 {order} 已取消:{reason}")
+        elif isinstance(onward, dict):
+            words = f"移交未获同意,指令 {onward['order']} 仍由你单位办理:{reason}"
+            await self._tell_cancelled(who, found, str(onward["from"]), words)
         return answer
 
-    async def _tell_cancelled(self, who: Asker, order: Order, reason: str) -> None:
-        words = f"指令 {order.id} 已取消:{reason}"
+    async def _tell_cancelled(self, who: Asker, order: Order, unit: str, words: str) -> None:
         ask = OrderAsk(
             case=order.case,
-            units=(order.unit,),
+            units=(unit,),
             kind="notice",
             klass=order.klass,
             words=words,
+            cancels=order.id,
             drill=bool(order.content.get("drill")),
         )
         await self.send(who, ask, f"{order.id}:cancelled")
+
+    async def onward(
+        self, who: Asker, order: str, to: str, words: str, key: str, *, unit: str | None, by: str
+    ) -> Answer:
+        """A unit asks that another takes over (LL-33): an order that waits for the centre's
+        confirmation. `unit`: whose sign-in it is; None: a call-taker asks on its behalf and names
+        the person. Raises Refused."""
+        if unit is None:
+            if not by.strip():
+                raise Refused("name-missing")
+            by = f"{by}({who.name}代录)"
+        found = await self.orders.find(order)
+        if found is None:
+            raise Refused("no-such-order")
+        if unit is not None and found.unit != unit:
+            raise Refused("not-your-unit")
+        async with self._creating:
+            count = len(await self.orders.memory.orders_of_case(found.case))
+            new = f"{found.case}-{count + 1:02d}"
+
+            def decide(work: Work) -> Work:
+                content = ask_onward(work, to, words, by or who.name, new)
+                return self._made(who, found.case, to, new, content)
+
+            answer = Answer(key, 202, {"order": new})
+            await self.orders.change(order, decide, actor=who.name, answer=answer)
+        return answer
 
     async def decide(self, who: Asker, order: str, outcome: str, words: str, key: str) -> Answer:
         """Decide a dispute (LU-20)."""
@@ -216,8 +275,24 @@ def _told(
         words=str(more.get("words", "")),
         person=person,
         reference=str(more.get("reference", "")),
+        equipment=str(more.get("equipment", "")),
+        delay_reason=str(more.get("delay_reason", "")),
         promised_at=promised if isinstance(promised, datetime) else None,
     )
+
+
+def _filled(ask: OrderAsk, case: Mapping[str, Json]) -> OrderAsk:
+    """What the seat left out is as the case says; a drill's orders are a drill's (SB-42)."""
+    names = ("klass", "words", "place", "category", "caller_name")
+    left_out = [name for name in names if not getattr(ask, name)]
+    found: dict[str, Any] = {name: str(case.get(name) or "") for name in left_out}
+    found["klass"] = ask.klass or found.get("klass") or GENERAL
+    return replace(ask, **found, drill=ask.drill or bool(case.get("drill")))
+
+
+def _police_or_such(ask: OrderAsk) -> bool:
+    """Matters that stay with police dispatch, 119 and 120 (LU-15, AMB-28)."""
+    return ask.klass == POLICE or ask.category.partition(".")[0] in UNDIVERTED
 
 
 def _content(ask: OrderAsk, case: Mapping[str, Json]) -> dict[str, Json]:
@@ -232,6 +307,8 @@ def _content(ask: OrderAsk, case: Mapping[str, Json]) -> dict[str, Json]:
         "caller_number": case.get("caller") or None,
         "caller_name": ask.caller_name or None,
         "role": ask.role,
+        "forward_of": ask.forward_of,
+        "cancels": ask.cancels,
         "after_report": ask.after_report,
         "green": ask.green,
         "drill": ask.drill,

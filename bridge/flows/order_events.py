@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.domain.call import as_json
+from bridge.domain.delay import spans
 from bridge.domain.journal import Fact, Json, iso
 from bridge.domain.order import Attempt, Order
 from bridge.domain.order_state import possible
@@ -50,8 +51,19 @@ ORDER_EVENTS: dict[str, Callable[[Order, Fact], Data]] = {
     "order.disputed": _plain("by", "words"),
     "order.disputeDecided": _plain("by", "outcome", "words"),
     "order.reported": _plain(
-        "report", "says", "by", "channel", "words", "incomplete", "happened_at", "promised_at"
+        "report",
+        "says",
+        "by",
+        "channel",
+        "words",
+        "incomplete",
+        "happened_at",
+        "promised_at",
+        "equipment",
+        "delay_reason",
+        "attachments",
     ),
+    "order.onward": _plain("whom", "stage", "words", "by", "new_order"),
     "order.lateReport": _plain("says", "by", "channel", "words"),
     "order.informed": _plain("who", "channel"),
     "order.cancelled": _plain("reason"),
@@ -100,6 +112,7 @@ def order_doc(order: Order, *, code: bool) -> Data:
     """An order as the desk sees it, with what is possible now; the code only where asked for."""
     doc = as_json(order)
     assert isinstance(doc, dict)
+    measured = spans(doc)
     for name in ("keys", "step", "round", *(() if code else ("code",))):
         doc.pop(name)
     content = doc.pop("content")
@@ -118,6 +131,7 @@ def order_doc(order: Order, *, code: bool) -> Data:
         "attempts": [as_json(attempt) for attempt in order.attempts.values()],
         "reports": [as_json(report) for report in order.reports],
         "clocks": [as_json(clock) for clock in order.clocks.values()],
+        "measured": measured,
         "overdue": overdue,
         "missing": missing,
         "possible": may,

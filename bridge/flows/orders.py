@@ -21,12 +21,14 @@ from bridge.domain.delivery import A, Cause, ChannelKind, Job, Progress
 from bridge.domain.due import Due
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact
+from bridge.domain.onward import asks_again
 from bridge.domain.order import Attempt, Order
 from bridge.domain.order_book import OrderBook
 from bridge.domain.order_ladder import alarm_of, nothing_known, on_time, progress, resume
 from bridge.domain.order_state import O
 from bridge.domain.order_work import Alarm, Centre, Effect, Look, Send, Withdraw, Work, job_of
 from bridge.domain.unit import Unit
+from bridge.flows.asked import settled, submitted
 from bridge.flows.calls import Spawn
 from bridge.flows.mailbox import Mailbox
 from bridge.flows.ports import (
@@ -36,9 +38,6 @@ from bridge.flows.ports import (
     Clock,
     Row,
     StoreError,
-    StoreInvalid,
-    StoreRepeat,
-    StoreUnknown,
     Transaction,
 )
 from bridge.flows.recorder import Recorder
@@ -46,8 +45,6 @@ from bridge.flows.rows import order_rows
 
 _log = structlog.get_logger(__name__)
 
-COMMIT_SECONDS = 3.0
-"""A request that is not stored by then is refused; what is told is tried again."""
 AGAIN_SECONDS = 0.5
 TICK_SECONDS = 1.0
 """Longest sleep of the clock, so that a stepped wall clock is noticed."""
@@ -136,16 +133,19 @@ class Orders:
         actor: str = "daemon",
         answer: Answer | None = None,
     ) -> Order:
-        """Decide about one order, store it, begin the effects. Raises Refused."""
+        """Decide about one order, store it, begin the effects; a further `Work` that `decide` gives
+        belongs to the same transaction. Raises Refused."""
         async with self._lock(ident):
             order = await self.find(ident)
             if order is None:
                 raise Refused("no-such-order")
             work = Work(copy.deepcopy(order), self.centre, self.clock.now(), actor)
-            decide(work)
+            more = decide(work)
+            works = [work, more] if isinstance(more, Work) else [work]
             if work.facts or answer is not None:
-                await self.keep([work], answer)
-        self.carry_out(work)
+                await self.keep(works, answer)
+        for one in works:
+            self.carry_out(one)
         return work.order
 
     async def keep(self, works: Sequence[Work], answer: Answer | None = None) -> None:
@@ -153,20 +153,13 @@ class Orders:
         facts = [fact for work in works for fact in work.facts]
         rows = [row for work in works for row in order_rows(work.order)] if facts else []
         transaction = Transaction(facts, rows, answer=answer, urgent=True)
+        storing = submitted(self._recorder, transaction)
         try:
-            storing = self._recorder.submit(transaction)
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await asyncio.shield(storing)
-        except (StoreUnknown, TimeoutError) as error:
-            self._unknown.update((work.order.id, storing) for work in works)
-            raise Refused("outcome-unknown") from error
-        except StoreRepeat as error:
-            raise Refused("already-answered") from error
-        except StoreInvalid as error:
-            _log.error("order.invalid", reason=str(error))
-            raise Refused("store-cannot-write") from error
-        except StoreError as error:
-            raise Refused("store-cannot-write") from error
+            await settled(storing)
+        except Refused as refused:
+            if refused.code == "outcome-unknown":
+                self._unknown.update((work.order.id, storing) for work in works)
+            raise
         for work in works:
             self._take(work.order)
 
@@ -207,10 +200,14 @@ class Orders:
     def _lock(self, ident: str) -> asyncio.Lock:
         return self._turns.locks.setdefault(ident, asyncio.Lock())
 
+    def of(self, unit: str) -> list[Order]:
+        """Open orders to a unit, drafts among them, oldest first."""
+        known = (self.book.orders.get(ident) for ident in sorted(self.of_unit.get(unit, ())))
+        return [order for order in known if order is not None]
+
     def open_of(self, unit: str) -> list[Order]:
         """Open orders that a unit was told of, oldest first."""
-        known = (self.book.orders.get(ident) for ident in sorted(self.of_unit.get(unit, ())))
-        return [order for order in known if order is not None and order.state is not O.DRAFT]
+        return [order for order in self.of(unit) if order.state is not O.DRAFT]
 
     def attempt(self, ident: str) -> Attempt | None:
         """The record of an attempt of an open order, or None."""
@@ -347,6 +344,8 @@ class Orders:
             if order.state is O.EXHAUSTED:
                 words = f"指令 {order.id} 无人签收 / nobody has signed for it"
                 work.do(Alarm(alarm_of(order.id), words))
+            if (asks := asks_again(order)) is not None:
+                work.do(asks)
             for name in order.overdue:
                 work.do(Alarm(f"{alarm_of(order.id)}.{name}", f"指令 {order.id} 超时 / overdue"))
             self.carry_out(work)

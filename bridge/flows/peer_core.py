@@ -21,8 +21,9 @@ from bridge.domain.shared_case import (
     digest,
     merge,
 )
+from bridge.domain.territory import Territory
 from bridge.flows.calls import Spawn
-from bridge.flows.peer_words import Asking, Peer, answer_of
+from bridge.flows.peer_words import Asking, Described, Peer, answer_of
 from bridge.flows.ports import Answer, Clock, Message, Row, StoreError, Transaction
 from bridge.flows.rows import peer_row
 
@@ -66,6 +67,9 @@ class PeerCore:
         self._tell_link = tell_link
         self._turn = asyncio.Lock()
         self._arrived: dict[str, asyncio.Event] = {}
+        self.described: Callable[[str], Awaitable[Described | None]] = _nothing
+        """What this desk has written of a case of its own, by number."""
+        self.territory = Territory()
 
     def restore(self, rows: Iterable[Row]) -> None:
         """What an earlier life of the daemon left."""
@@ -262,6 +266,10 @@ class PeerCore:
                 }
             )
         return made
+
+
+async def _nothing(_: str) -> Described | None:
+    return None
 
 
 def _message(peer: str, case: SharedCase, now: datetime) -> Message:

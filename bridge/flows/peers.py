@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -37,7 +38,10 @@ _log = structlog.get_logger(__name__)
 
 BEFORE_RINGING_S: Final = 0.5
 """How long a telephone waits for the document to have arrived; then it rings anyway."""
+READ_SECONDS: Final = 0.2
+"""Of that, for reading what was written of the case."""
 COMMIT_SECONDS: Final = 3.0
+AGAIN_SECONDS: Final = 0.5
 
 
 class Peers(PeerCore):
@@ -60,10 +64,12 @@ class Peers(PeerCore):
         if peer is None or call is None:
             return
         arrived = asyncio.Event()
+        said: Described | None = None
         self._arrived[act.handoff] = arrived
         try:
             async with asyncio.timeout(BEFORE_RINGING_S):
-                told = await self._hand_over(peer.id, call, act.handoff)
+                said = await self._written(call.case)
+                told = await self._hand_over(peer.id, call, act.handoff, said or Described())
                 if told and not self.book.line(peer.id).away:
                     await arrived.wait()
         except TimeoutError:
@@ -72,8 +78,38 @@ class Peers(PeerCore):
             _log.error("peer.not_told", peer=peer.id, call=act.call, reason=str(error))
         finally:
             self._arrived.pop(act.handoff, None)
+            if said is None:
+                self._spawn(self._rewritten(call.case), f"peer {call.case}")
 
-    async def _hand_over(self, peer: str, call: Call, handoff: str) -> bool:
+    async def _written(self, number: str) -> Described | None:
+        """What was written of the case; None where it cannot be read now."""
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await self.described(number) or Described()
+        except (StoreError, TimeoutError) as error:
+            _log.warning("peer.case_unread", case=number, reason=str(error))
+            return None
+
+    async def _rewritten(self, number: str) -> None:
+        """Something was written of a case of ours: whoever shares it gets it."""
+        while True:
+            try:
+                said = await self.described(number)
+                if said is not None:
+                    await self._own(partial(self._with, number, said), number=number)
+            except (StoreError, Refused) as error:
+                _log.warning("peer.case_not_followed", case=number, reason=str(error))
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+    def _with(self, number: str, said: Described, now: datetime) -> SharedCase | None:
+        record = self.book.cases.get(self.book.by_number.get(number, ""))
+        if record is None or said.on(record.case) == record.case:
+            return None
+        return changed(said.on(record.case), at=now, by=self._site)
+
+    async def _hand_over(self, peer: str, call: Call, handoff: str, said: Described) -> bool:
         """True where there was something new to tell."""
         asked = call.handoffs.get(handoff)
         requested = asked.times.get("requested") if asked is not None else None
@@ -85,14 +121,14 @@ class Peers(PeerCore):
                 return None  # the second way to the same desk
             if known is not None:
                 return changed(
-                    known.case,
+                    said.on(known.case),
                     at=now,
                     by=self._site,
                     handoff=part,
                     call=call.id,
                     status=CaseStatus.REQUESTED,
                 )
-            return SharedCase(
+            made = SharedCase(
                 case=call.case,
                 origin=self._site,
                 caller=Caller(_number(call.number)),
@@ -103,13 +139,17 @@ class Peers(PeerCore):
                 changed_at=now,
                 changed_by=self._site,
             )
+            return said.on(made)
 
         return await self._own(change, number=call.case, also=(peer,)) is not None
 
     def see(self, entries: Sequence[Entry]) -> None:
-        """Facts that are durable now: what became of a handoff goes to its platform."""
+        """Facts that are durable now: what became of a handoff, and what was written of a case,
+        goes to its platform."""
         for entry in entries:
             fact = entry.fact
+            if fact.kind == "case.described" and fact.case in self.book.by_number:
+                self._spawn(self._rewritten(fact.case), f"peer {fact.case}")
             ident = self.book.by_handoff.get(fact.subject or "")
             if ident is not None and fact.kind in ("handoff.accepted", "handoff.ended"):
                 self._spawn(self._followed(ident, fact), f"peer {ident}")
@@ -144,14 +184,17 @@ class Peers(PeerCore):
     # What people at this desk do with a shared case
 
     async def open(self, ask: Asking, number: str, peer: str, said: Described) -> SharedCase:
-        """Hand a case over without a call. Raises Refused: no-such-target, store-cannot-write."""
+        """Hand a case over without a call, to that platform or the one of the case's area (LY-12);
+        what is not said is as it was written. Raises Refused: no-such-target …"""
+        written = await self._written(number) or Described()
+        peer = self.territory.desk(peer, said.area or written.area or "")
         if peer not in self.peers:
             raise Refused("no-such-target")
 
         def change(now: datetime) -> SharedCase:
             known = self.book.cases.get(f"{self._site}/{number}")
             if known is not None:
-                made = said.on(known.case)
+                made = said.on(written.on(known.case))
                 return changed(made, at=now, by=self._site, status=CaseStatus.REQUESTED)
             made = SharedCase(
                 case=number,
@@ -162,7 +205,7 @@ class Peers(PeerCore):
                 changed_at=now,
                 changed_by=self._site,
             )
-            return said.on(made)
+            return said.on(written.on(made))
 
         return await self._asked(change, ask, number, (peer,))
 

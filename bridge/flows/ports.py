@@ -12,7 +12,9 @@ from bridge.domain.agent import AgentAct
 from bridge.domain.delivery import ChannelKind, Job, Progress, Received
 from bridge.domain.journal import Entry, Fact, Json
 
-Table = Literal["case", "call", "leg", "handoff", "seat", "order", "attempt", "peer_case"]
+Table = Literal[
+    "case", "case_file", "call", "leg", "handoff", "seat", "order", "attempt", "peer_case"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bridge.domain.call import Book, Call, as_json, call_head, leg_doc
+from bridge.domain.case_file import CaseFile, FileBook
 from bridge.domain.journal import Fact
 from bridge.domain.order import Order
 from bridge.domain.order_book import order_of
@@ -63,6 +64,13 @@ def order_rows(order: Order) -> list[Row]:
     return rows
 
 
+def file_row(file: CaseFile) -> Row:
+    """The row of a case's file."""
+    doc = as_json(file)
+    assert isinstance(doc, dict)
+    return Row("case_file", file.case, file.case, file.command.mode.value, doc)
+
+
 def peer_row(record: PeerCase) -> Row:
     """The row of a case shared with another platform."""
     case = record.case
@@ -103,9 +111,10 @@ def rows_after(book: Book, facts: Iterable[Fact]) -> list[Row]:
 
 def replay(facts: Iterable[Fact]) -> Iterator[Row]:
     """Every state that follows from a journal (`db rebuild`)."""
-    book, peers = Book(), PeerBook()
+    book, peers, files = Book(), PeerBook(), FileBook()
     for fact in facts:
         book.apply(fact)
+        files.apply(fact)
         if fact.kind.startswith(f"{GROUP}."):
             peers.apply(fact)
     for call in book.calls.values():
@@ -114,5 +123,7 @@ def replay(facts: Iterable[Fact]) -> Iterator[Row]:
         yield seat_row(book, seat)
     for order in book.orders.orders.values():
         yield from order_rows(order)
+    for file in files.files.values():
+        yield file_row(file)
     for record in peers.cases.values():
         yield peer_row(record)

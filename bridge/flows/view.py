@@ -16,6 +16,7 @@ from bridge.domain.decide import possible
 from bridge.domain.journal import Entry, Fact, Json
 from bridge.domain.observe import is_over
 from bridge.domain.order_book import order_of
+from bridge.flows.case_events import case_data
 from bridge.flows.causes import Cause, Causes
 from bridge.flows.cti_events import EPHEMERAL, call_data, kind_outside, seat_data
 from bridge.flows.order_events import order_data, order_doc
@@ -43,8 +44,6 @@ class View:
         self.seq = 0
         self.links: dict[str, dict[str, Json]] = {}
         self.alarms: OrderedDict[str, dict[str, Json]] = OrderedDict()
-        self.boards: dict[str, dict[str, Json]] = {}
-        """The modem board of each fax gateway, as it was told last."""
         self._zone = zone
         self._ring: deque[Event] = deque(maxlen=RING)
         self._subscriptions: set[Subscription] = set()
@@ -98,7 +97,7 @@ class View:
 
     def _without_call(self, fact: Fact) -> None:
         """The first fact of a call, or one about a seat."""
-        shared = peer_data(fact)
+        shared = peer_data(fact) or case_data(fact)
         if shared is not None:
             self._emit(fact.kind, fact.at, shared, case=fact.case)
             return
@@ -196,18 +195,6 @@ class View:
             self._emit("alarm.raised", at, told)
         elif self.alarms.pop(name, None) is not None:
             self._emit("alarm.cleared", at, told)
-
-    def board(self, gateway: str, data: Mapping[str, Json]) -> None:
-        """The modems of a gateway have changed: what each does, what waits, why nothing is sent."""
-        told: dict[str, Json] = {"gateway": gateway, **data}
-        if self.boards.get(gateway) != told:
-            self.boards[gateway] = told
-            self._emit("fax.board", self.now(), told)
-
-    def no_boards(self) -> None:
-        """Nobody tells any more what the modems do."""
-        for gateway in list(self.boards):
-            self.board(gateway, {"modems": [], "waiting": [], "paused": None})
 
     def _emit(
         self,
@@ -319,16 +306,10 @@ class View:
         return as_json(self.book.seats.get(name) or Seat(name))
 
     def snapshot(
-        self,
-        may_see: Callable[[Call], bool] = lambda _: True,
-        seats: Iterable[str] = (),
-        *,
-        boards: bool = True,
+        self, may_see: Callable[[Call], bool] = lambda _: True, seats: Iterable[str] = ()
     ) -> dict[str, Json]:
-        """Everything that is true now, and the number of the last event in it. `boards`: the modem
-        boards too."""
+        """Everything that is true now, and the number of the last event in it."""
         talking: list[Json] = [*sorted(self._talking)]
-        fax: list[Json] = [*self.boards.values()] if boards else []
         return {
             "epoch": self.epoch,
             "seq": self.seq,
@@ -338,7 +319,6 @@ class View:
             "links": dict(self.links),
             "alarms": [*self.alarms.values()],
             "talking": talking,
-            "fax": fax,
         }
 
     def time_now(self) -> str:

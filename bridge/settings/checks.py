@@ -37,6 +37,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
             "缺少 12345,请加上 [desks.12345]",
             "desk 12345 is missing; add [desks.12345] with title, dial, accept, ring_timeout_s",
         )
+    yield from _areas(settings)
     yield from _without_orders(settings)
     yield from _wires(settings)
     for group, parties in (("desks", settings.desks), ("units", settings.units)):
@@ -80,6 +81,26 @@ def _is_directory(place: Path) -> bool:
         return place.is_dir()
     except OSError:
         return False
+
+
+def _areas(settings: Settings) -> Iterator[Fault]:
+    """An area is one desk's, and the general hotline serves every other."""
+    taken: dict[str, str] = {}
+    for ident, desk in settings.desks.items():
+        if ident == HOTLINE and desk.areas:
+            yield Fault(
+                ("desks", ident, "areas"),
+                "12345 为通用热线,不能只属于某些区域,请另设县区台",
+                "12345 serves every area; make a desk of its own for a county",
+            )
+        for area in desk.areas:
+            other = taken.setdefault(area, ident)
+            if other != ident:
+                yield Fault(
+                    ("desks", ident, "areas"),
+                    f"区域 {area} 已属于台 {other}",
+                    f"area {area} is desk {other}'s already",
+                )
 
 
 def _zone(settings: Settings) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field
 
 from bridge.domain.acts import Target
 from bridge.domain.call import Role
+from bridge.domain.territory import Territory
 from bridge.settings.parts import (
     CREDENTIALS_VARIABLE,
     Host,
@@ -155,13 +156,23 @@ class Seats(Part):
 
 
 class Desk(Part):
-    """Somebody who can be called into a case."""
+    """Somebody who can be called into a case. `areas`: whose desk it is (LY-12)."""
 
     title: Line
     dial: Dial
     fallback: Dial | None = None
     accept: Literal["press", "answer"]
     ring_timeout_s: int = Field(ge=5, le=120)
+    areas: Annotated[tuple[Line, ...], Field(strict=False)] = ()
+
+
+class SpecialPlan(Part):
+    """Matters that need a special plan, and the unit that commands then (LL-28, LL-30)."""
+
+    category: str = Field(pattern=r"^[A-Z]{3}(\.[0-9]{2})?$")
+    grades: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(strict=False)] = ()
+    plan: Line
+    body: Short
 
 
 class OrderSettings(Part):
@@ -176,6 +187,7 @@ class OrderSettings(Part):
     check_hours: int = Field(ge=1, le=168)
     link_base: str | None = Field(default=None, pattern=r"^https?://[A-Za-z0-9.:_-]+$")
     copy_to: Short | None = None
+    special_plans: Annotated[tuple[SpecialPlan, ...], Field(strict=False)] = ()
     green_trunk: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,32}$")
 
 
@@ -199,6 +211,11 @@ class Settings(Part):
     """May be left out: a site without radio gateways and modems."""
     orders: OrderSettings | None = None
     """May be left out: a desk that gives no orders."""
+
+    @property
+    def territory(self) -> Territory:
+        """Which desk is whose."""
+        return Territory({ident: desk.areas for ident, desk in self.desks.items()})
 
     def targets(self) -> dict[str, Target]:
         """Everybody who can be called into a case, by the number that stands for them."""

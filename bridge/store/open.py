@@ -13,10 +13,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import apsw
 
 from bridge.domain.journal import link
+from bridge.flows.ports import Table
 from bridge.store.connection import (
     PRAGMAS,
     StoreRefused,
@@ -36,10 +38,7 @@ TAIL = 1_000
 WHOLE_CHECK_BYTES = 1024**3
 """Above this size the start checks the tables but not the journal (0.2 s for 226 MB)."""
 
-CHECKS_WITHOUT_JOURNAL = tuple(
-    f"check_{table}"
-    for table in ("case", "call", "leg", "handoff", "seat", "order", "attempt", "peer_case")
-)
+CHECKS_WITHOUT_JOURNAL = tuple(f"check_{table}" for table in get_args(Table))
 
 
 @dataclass(frozen=True, slots=True)

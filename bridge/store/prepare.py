@@ -23,6 +23,7 @@ ITEM_BYTES = 256
 
 PUT_QUERIES: Mapping[Table, str] = {
     "case": "put_case",
+    "case_file": "put_case_file",
     "call": "put_call",
     "leg": "put_leg",
     "handoff": "put_handoff",

@@ -293,3 +293,30 @@ SELECT id, case_no, state, doc FROM peer_case
 
 -- check_peer_case: the same for one table
 PRAGMA quick_check(peer_case);
+
+-- put_case_file: store what is known of a case beside its calls
+INSERT INTO case_file (id, case_no, state, doc, created_at, created_seq, updated_seq)
+VALUES (:id, :case_no, :state, :doc, :at, :seq, :seq)
+ON CONFLICT (id) DO UPDATE
+   SET case_no = excluded.case_no, state = excluded.state, doc = excluded.doc,
+       updated_seq = excluded.updated_seq;
+
+-- case_file_rows: files of cases in order of id, from the one after :after
+SELECT id, case_no, state, doc FROM case_file WHERE id > :after ORDER BY id LIMIT :most;
+
+-- case_file_of_case: the file of one case
+SELECT id, case_no, state, doc FROM case_file WHERE id = :case_no;
+
+-- commanded_files: files of cases that a special plan concerns, from the one after :after
+SELECT id, case_no, state, doc FROM case_file
+ WHERE state <> 'direct' AND id > :after ORDER BY id LIMIT :most;
+
+-- orders_between: orders given in [:since, :until), oldest first, from the one after :after
+SELECT id, case_no, state, doc FROM order_
+ WHERE created_at >= :since AND created_at < :until
+   AND (:after IS NULL
+        OR (created_at, id) > (SELECT created_at, id FROM order_ WHERE id = :after))
+ ORDER BY created_at, id LIMIT :most;
+
+-- check_case_file: the same for one table
+PRAGMA quick_check(case_file);

@@ -37,9 +37,11 @@ _ROWS: Mapping[Table, str] = {
     "seat": "seat_rows",
     "order": "order_rows",
     "attempt": "attempt_rows",
+    "case_file": "case_file_rows",
     "peer_case": "peer_case_rows",
 }
 _OF_CASE: Mapping[Table, str] = {
+    "case_file": "case_file_of_case",
     "call": "calls_of_case",
     "leg": "legs_of_case",
     "handoff": "handoffs_of_case",
@@ -110,6 +112,11 @@ class Reader:
         found = await self._all("case_by_id", {"id": case})
         return _case_line(found[0]) if found else None
 
+    async def case_row(self, case: str) -> Row | None:
+        """The present state of one case, or None."""
+        line = await self.case(case)
+        return line.row if line is not None else None
+
     async def rows(self, table: Table, after: str = "", limit: int = PAGE) -> Sequence[Row]:
         """Present states in order of id, from the one after `after`."""
         return [
@@ -118,7 +125,7 @@ class Reader:
         ]
 
     async def rows_of_case(self, case: str) -> Sequence[Row]:
-        """The case itself, its calls, legs and handoffs, all as of the same moment."""
+        """The case itself, its file, calls, legs, handoffs and orders, all of the same moment."""
 
         def read(connection: apsw.Connection) -> list[Row]:
             with connection:  # one transaction
@@ -168,6 +175,28 @@ class Reader:
         """Orders, newest first; `before` is the last id of a page."""
         bindings: Bindings = {"state": state, "before": before, "most": limit}
         return [_row("order", row) for row in await self._all("orders_newest", bindings)]
+
+    async def orders_between(
+        self, since: datetime, until: datetime, after: str | None = None, limit: int = PAGE
+    ) -> Sequence[Row]:
+        """Orders given in [since, until), oldest first; `after` is the last id of a page."""
+        bindings: Bindings = {
+            "since": iso(since),
+            "until": iso(until),
+            "after": after,
+            "most": limit,
+        }
+        return [_row("order", row) for row in await self._all("orders_between", bindings)]
+
+    async def case_file(self, case: str) -> Row | None:
+        """What is known of a case beside its calls, or None."""
+        found = await self._all("case_file_of_case", {"case_no": case})
+        return _row("case_file", found[0]) if found else None
+
+    async def commanded_files(self, after: str = "", limit: int = PAGE) -> Sequence[Row]:
+        """Files of cases that a special plan concerns, in order of number."""
+        found = await self._all("commanded_files", {"after": after, "most": limit})
+        return [_row("case_file", values) for values in found]
 
     async def peer_cases(self, since: datetime) -> Sequence[Row]:
         """Shared cases that are not over, or were touched from that time on."""

@@ -33,6 +33,7 @@ _ROWS: dict[Table, str] = {
     "seat": "seat_rows",
     "order": "order_rows",
     "attempt": "attempt_rows",
+    "case_file": "case_file_rows",
     "peer_case": "peer_case_rows",
 }
 

@@ -84,3 +84,22 @@ def test_a_pin_is_shown_as_its_hash_alone() -> None:
     assert PasswordHasher().verify(hashed, "4321")
     bad = CliRunner().invoke(app, ["unit", "pin"], input="12a4\n12a4\n")
     assert isinstance(bad.exception, CommandError)
+
+
+async def test_a_case_is_written_passed_on_and_its_delays_are_shown(tmp_path: Path) -> None:
+    async with running(tmp_path) as kit:
+        case = await a_case(kit)
+        given = ("--place", "解放路1号", "--words", "水管爆裂", "--category", "WAT.02")
+        assert "已登记" in (await command(kit, tmp_path, "case", "describe", case, *given)).out
+        sent = await document(kit, tmp_path, "order", "send", case, "--unit", "water")
+        [order] = (one["order"] for one in sent["orders"])
+        shown = await document(kit, tmp_path, "order", "show", order)
+        assert (shown["place"], shown["words"]) == ("解放路1号", "水管爆裂")
+        report = {"kind": "progress", "text": "已关阀", "by": "张三", "delay_reason": "道路封闭"}
+        await kit.client().do("POST", f"orders/{order}/reports", report)
+        onward = ("order", "pass-on", order, "--to", "housing", "--by", "张三")
+        new = (await document(kit, tmp_path, *onward))["order"]
+        assert "已确认" in (await command(kit, tmp_path, "order", "confirm", new)).out
+        delays = (await command(kit, tmp_path, "unit", "delays")).out
+        assert "市供水集团" in delays
+        assert "道路封闭" in delays

@@ -7,7 +7,7 @@ import itertools
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,16 +23,16 @@ from bridge.app.orders import Post
 from bridge.channels.terminal import TerminalChannel
 from bridge.desk.cti import SUBPROTOCOL
 from bridge.desk.desk import Desk
-from bridge.desk.fax_rest import faxes
 from bridge.desk.order_parts import OrderParts
 from bridge.desk.server import listen
 from bridge.domain.acts import Target
 from bridge.domain.call import Role
+from bridge.domain.case_file import CommandRule
 from bridge.domain.delivery import ChannelKind
-from bridge.domain.journal import Fact, Json
+from bridge.domain.journal import Entry, Fact, Json
 from bridge.flows.calls import Spawn
+from bridge.flows.case_desk import CaseDesk
 from bridge.flows.cases import CaseNumbers
-from bridge.flows.fax_desk import FaxDesk
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import Inbox
 from bridge.flows.orders import Orders, Site
@@ -45,7 +45,6 @@ from bridge.flows.view import View
 from bridge.settings.model import Settings
 from bridge.store import Options, SqliteStore, open_store
 from bridge.tokens import TokenRecord, add_token, digest, new_token
-from tests.channels.mail_kit import Told
 from tests.desk.simulated_switch import SimulatedSwitch
 from tests.domain.order_story import BANK, HOUSING, WATER
 from tests.orders.order_kit import Wire
@@ -53,9 +52,13 @@ from tests.orders.order_kit import Wire
 SEATS = ("8001", "8002", "8003")
 ORIGIN = "http://desk.example"
 TARGETS = {
+    "123451": Target("123451", "兰山区 12345", "PJSIP/123451@hotline", Role.HOTLINE, "hotline-l"),
     "12345": Target("12345", "12345 热线", "PJSIP/12345@hotline", Role.HOTLINE, "hotline"),
     "6001": Target("6001", "供水", "PJSIP/6001@units", Role.UNIT, "unit-6001"),
 }
+
+
+RULES = (CommandRule("ENV", frozenset({1, 2}), "突发环境事件应急预案", "housing"),)
 
 
 class Clock:
@@ -82,8 +85,6 @@ class Kit:
     tokens: dict[str, str]
     orders: OrderParts
     wires: dict[ChannelKind, Wire]
-    paused: list[Mapping[str, str]]
-    """What the modems were told to rest, each time."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
@@ -229,12 +230,19 @@ def settings(directory: Path) -> Settings:
             "asterisk": dict.fromkeys(("etc", "recordings", "cel_file", "sounds"), "/nowhere"),
             "seats": {"ids": ["8001-8003"], "wrap_up_s": 0},
             "desks": {
+                "123451": {
+                    "title": "兰山区 12345",
+                    "dial": "PJSIP/123451@hotline",
+                    "accept": "press",
+                    "ring_timeout_s": 20,
+                    "areas": ["兰山区"],
+                },
                 "12345": {
                     "title": "12345",
                     "dial": "PJSIP/12345@hotline",
                     "accept": "press",
                     "ring_timeout_s": 20,
-                }
+                },
             },
         }
     )
@@ -253,7 +261,7 @@ def make_tokens(path: Path) -> dict[str, str]:
 
 
 def make_orders(
-    recorder: Recorder, store: SqliteStore, view: View, spawn: Spawn
+    recorder: Recorder, store: SqliteStore, view: View, spawn: Spawn, cases: CaseDesk
 ) -> tuple[OrderParts, dict[ChannelKind, Wire]]:
     """Orders with a unit whose people sign in as U, a real terminal wire, and a telephone of the
     test's own."""
@@ -282,15 +290,13 @@ def make_orders(
     orders.use(terminal)
     orders.use(phone)
 
-    async def case_of(case: str) -> Mapping[str, Json] | None:
-        line = await store.reader.case(case)
-        return line.row.doc if line else None
-
     numbers = itertools.count(1)
+    desk = OrderDesk(orders, cases.known, lambda: next(numbers), copy_to="housing")
+    cases.direct(desk, RULES)
     parts = OrderParts(
         orders=orders,
         inbox=inbox,
-        desk=OrderDesk(orders, case_of, lambda: next(numbers)),
+        desk=desk,
         checks=UnitChecks(orders, timedelta(hours=12)),
         terminals=terminals,
         marks=terminal,
@@ -298,15 +304,6 @@ def make_orders(
         ack_keys=(b"s" * 32,),
     )
     return parts, {ChannelKind.PHONE: phone}
-
-
-def make_fax(recorder: Recorder, view: View, paused: list[Mapping[str, str]]) -> FaxDesk:
-    """A fax desk whose modems note what they are told."""
-
-    async def tell(what: Mapping[str, str]) -> None:
-        paused.append(what)
-
-    return FaxDesk(recorder, Clock(), Told(), view.alarm, None, tell)
 
 
 @asynccontextmanager
@@ -320,13 +317,19 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
     else:
         tokens = json.loads((directory / "tokens.json").read_text())
     view = View(epoch=secrets.token_hex(4), now=Clock.now)
+    readers: list[Callable[[Sequence[Entry]], None]] = [view.publish]
+
+    def publish(entries: Sequence[Entry]) -> None:
+        for read in readers:
+            read(entries)
+
     async with (
         open_store(
             site.store.path,
             site=site.site.name,
             now=Clock.now,
             monotonic=Clock.monotonic,
-            publish=view.publish,
+            publish=publish,
             options=Options(ballast_bytes=4096),
         ) as store,
         asyncio.TaskGroup() as tasks,
@@ -363,15 +366,32 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
             warnings: list[Json] = [*found.warnings]
             return {"away": found.away, "waiting": found.waiting, "warnings": warnings}
 
-        orders, wires = make_orders(recorder, store, view, spawn)
-        port = listen("127.0.0.1", 0)
-        paused: list[Mapping[str, str]] = []
-        fax = make_fax(recorder, view, paused)
-        doors = [faxes(fax, view)]
-        desk = Desk(site, room, view, answers, health, Clock(), spawn, port, orders, doors=doors)
+        cases = CaseDesk(
+            recorder=recorder,
+            clock=Clock(),
+            memory=store.reader,
+            alarm=view.alarm,
+            spawn=spawn,
+            territory=site.territory,
+        )
+        readers.append(cases.see)
+        orders, wires = make_orders(recorder, store, view, spawn, cases)
+        await cases.restore()
+        desk = Desk(
+            site,
+            room,
+            view,
+            answers,
+            health,
+            Clock(),
+            spawn,
+            cases=cases,
+            orders=orders,
+            listening=listen("127.0.0.1", 0),
+        )
         writing = tasks.create_task(recorder.run())
         serving = tasks.create_task(desk.run(stop))
-        kit = Kit(switch, room, view, store, desk, tokens, orders, wires, paused)
+        kit = Kit(switch, room, view, store, desk, tokens, orders, wires)
         try:
             yield kit
         finally:

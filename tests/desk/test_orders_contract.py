@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from bridge.desk.contract import asyncapi, data_schema
 from bridge.domain.delivery import A, Cause, ChannelKind, Says
 from bridge.domain.journal import Fact
+from bridge.domain.onward import ask_onward
 from bridge.domain.order import Order
 from bridge.domain.order_book import OrderBook
 from bridge.domain.order_decide import cancel, confirm, decide_dispute, informed, send_reminder
@@ -32,11 +33,12 @@ def stories() -> Iterator[OrderStory]:
     story.fail(story.attempt(2).id, Cause.BUSY)
     story.do(on_time, 1801)
     story.says(Says.IN_HAND, T, attempt=story.attempt(1).id, reference="GS-1")
-    story.says(Says.ARRIVED)
+    story.says(Says.ARRIVED, words="已到场", equipment="抽水泵", delay_reason="道路封闭")
     story.says(Says.PROMISE, promised_at=story.now + timedelta(days=1))
     story.says(Says.DISPUTE, words="不属职责")
     story.do(lambda work: decide_dispute(work, "rejected", "请处置"))
     story.do(send_reminder)
+    story.do(lambda work: ask_onward(work, "housing", "管线归住建局", "张三", "x-09"))
     story.says(Says.RESULT, words="已修复")
     story.do(lambda work: informed(work, "citizen", "phone"))
     story.says(Says.PROGRESS, words="补充")

@@ -283,6 +283,8 @@ async def test_every_service_of_orders_by_name_over_the_socket(kit: Kit) -> None
             (seat, "acknowledgeOrder", {"by": "张三"}),
             (seat, "reportOrder", {"kind": "dispute", "by": "张三", "text": "不属职责"}),
             (leader, "decideDispute", {"outcome": "rejected"}),
+            (seat, "reportOrder", {"kind": "progress", "by": "张三", "text": "已关阀"}),
+            (seat, "passOnOrder", {"to": "housing", "by": "张三"}),
             (seat, "reportOrder", {"kind": "result", "by": "张三", "text": "已修复"}),
             (seat, "noteInformed", {"who": "citizen", "channel": "phone"}),
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,11 +13,16 @@ from typing import Any
 
 import pytest
 
+from bridge.app.platforms import described_by
 from bridge.domain.acts import DialThird, Target
 from bridge.domain.call import Call, Handoff, Role
+from bridge.domain.case_file import Description
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Entry, Fact
 from bridge.domain.shared_case import CaseStatus, SharedCase, digest
+from bridge.domain.territory import Territory
+from bridge.flows.case_desk import CaseDesk
+from bridge.flows.order_desk import Asker
 from bridge.flows.peer_words import Alias, Asking, Described, Peer
 from bridge.flows.peers import BEFORE_RINGING_S, Peers
 from bridge.flows.ports import StoreError, StoreUnknown, Transaction
@@ -25,6 +30,7 @@ from bridge.flows.recorder import Recorder
 from bridge.flows.rows import replay
 from bridge.store import SqliteStore
 from bridge.store.rebuild import check
+from tests.orders.order_kit import CASE, a_case
 from tests.store.store_kit import START, busy_writer, opened, until
 
 
@@ -297,3 +303,75 @@ async def test_who_gives_up_while_it_is_being_stored_loses_nothing(tmp_path: Pat
 
 
 OTHER = SharedCase(case="9", origin="12345")
+
+
+async def until_sent(kit: Kit, condition: Callable[[], bool]) -> None:
+    """What was begun behind the request has come about."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.req("LY-10")
+async def test_what_a_seat_wrote_of_a_case_goes_over_with_it_and_after_it(tmp_path: Path) -> None:
+    async with kit_in(tmp_path) as kit:
+        await kit.store.commit(a_case())
+        cases = CaseDesk(
+            recorder=kit.recorder,
+            clock=kit.clock,
+            memory=kit.store.reader,
+            alarm=lambda *_: None,
+            spawn=kit.spawn,
+        )
+        kit.peers.described = described_by(cases)
+        written = Description(
+            klass="GENERAL",
+            category="WAT.02",
+            area="兰山区",
+            place="解放路1号",
+            words="水管爆裂\n<b>",
+            caller_name="王某",
+        )
+        await cases.describe(Asker("T-8001"), CASE, written, "describe-1")
+        act, call = dialled()
+        call.case = CASE
+        await kit.peers.before_dial(act, call)
+        case = kit.peers.book.cases[f"linyi/{CASE}"].case
+        assert (case.klass, case.category, case.area) == ("GENERAL", "WAT.02", "兰山区")
+        assert (case.place, case.words, case.caller.name) == ("解放路1号", "水管爆裂\n<b>", "王某")
+        await cases.describe(Asker("T-8001"), CASE, Description(place="人民路2号"), "describe-2")
+        kit.peers.see(await kit.store.reader.entries_after(0))
+        await until_sent(kit, lambda: kit.peers.book.cases[case.id].case.place == "人民路2号")
+        followed = kit.peers.book.cases[case.id].case
+        assert followed.revision == (case.revision or 0) + 1
+        kit.peers.see(await kit.store.reader.entries_after(0))
+        await asyncio.gather(*kit.tasks)
+        assert kit.peers.book.cases[case.id].case == followed, "nothing new, nothing sent"
+
+
+async def test_a_case_that_cannot_be_read_rings_in_time_and_follows(tmp_path: Path) -> None:
+    async with kit_in(tmp_path) as kit:
+        away = [StoreError("the store cannot be read")]
+
+        async def described(_: str) -> Described:
+            if away:
+                raise away.pop()
+            return Described(place="解放路1号")
+
+        kit.peers.described = described
+        act, call = dialled()
+        await kit.peers.before_dial(act, call)
+        ident = f"linyi/{call.case}"
+        assert kit.peers.book.cases[ident].case.place == ""
+        await until_sent(kit, lambda: kit.peers.book.cases[ident].case.place == "解放路1号")
+
+
+@pytest.mark.req("LY-12")
+async def test_the_document_goes_to_the_peer_of_the_cases_area(tmp_path: Path) -> None:
+    async with kit_in(tmp_path) as kit:
+        kit.peers.peers["123451"] = Peer("123451", "兰山区热线", "https://y")
+        kit.peers.territory = Territory({"12345": (), "123451": ("兰山区",)})
+        for number, area, peer in (("1", "兰山区", "123451"), ("2", "河东区", "12345")):
+            ask = Asking("T-8001", f"key-{number}")
+            await kit.peers.open(ask, number, "12345", Described(area=area))
+            assert list(kit.peers.book.cases[f"linyi/{number}"].queued) == [peer]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import NoReturn, cast
 
 import pytest
@@ -24,7 +25,7 @@ async def test_a_recording_that_cannot_be_closed_is_told(monkeypatch: pytest.Mon
     monkeypatch.setattr(root, "close_call", still_grows)
     loaded = settings(shipped())
     view = View("epoch", lambda: AT, loaded.site.tz)
-    daemon = root.Daemon(loaded, cast(SqliteStore, None), view)
+    daemon = root.Daemon(loaded, cast(SqliteStore, SimpleNamespace(reader=None)), view)
     call = Call("1.1", "20261124-0001", "PJSIP/trunk-1", "138", "110")
     call.legs["1.1"] = Leg("1.1", call.channel, Role.CITIZEN, "citizen", joined_at=AT)
     found = await daemon._tracks(call)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bridge.domain.case_file import CommandRule
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Progress, Received, Says
-from bridge.domain.journal import Fact, Json
+from bridge.domain.journal import Entry, Fact, Json
 from bridge.domain.order import Order
 from bridge.domain.unit import Unit
+from bridge.flows.case_desk import CaseDesk
 from bridge.flows.order_desk import Asker, OrderAsk, OrderDesk
 from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
 from bridge.flows.orders import Orders, Site
@@ -29,6 +31,8 @@ from tests.domain.order_story import UNITS
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 CASE = "20261124-0001"
 SEAT = Asker("lab-8001", "8001")
+RULES = (CommandRule("ENV", frozenset({1, 2}), "突发环境事件应急预案", "bank"),)
+"""What needs a special plan here; the bank plays the body that commands then."""
 _keys = itertools.count()
 
 
@@ -84,6 +88,7 @@ class Kit:
     wires: dict[ChannelKind, Wire]
     alarms: dict[str, str]
     tasks: asyncio.TaskGroup
+    cases: CaseDesk
 
     async def send(self, *units: str, key: str = "", **more: Any) -> list[str]:
         ask = OrderAsk(
@@ -173,13 +178,19 @@ async def life(
     clock = clock or MovedClock()
     view = View("test", clock.now)
     alarms: dict[str, str] = {}
+    readers: list[Callable[[Sequence[Entry]], None]] = [view.publish]
+
+    def publish(entries: Sequence[Entry]) -> None:
+        for read in readers:
+            read(entries)
+
     async with (
         open_store(
             directory / "site.db",
             site="test",
             now=clock.now,
             monotonic=clock.monotonic,
-            publish=view.publish,
+            publish=publish,
             options=Options(ballast_bytes=0),
         ) as store,
         asyncio.TaskGroup() as tasks,
@@ -191,7 +202,7 @@ async def life(
             tasks.create_task(work, name=f"work:{name}")
 
         if await store.reader.case(CASE) is None:
-            await store.commit(_case())
+            await store.commit(a_case())
         orders = Orders(
             recorder=recorder,
             clock=clock,
@@ -205,18 +216,25 @@ async def life(
         for wire in wires.values():
             orders.use(wire)
 
-        async def case_of(case: str) -> dict[str, Json] | None:
-            line = await store.reader.case(case)
-            return dict(line.row.doc) if line else None
-
+        cases = CaseDesk(
+            recorder=recorder,
+            clock=clock,
+            memory=store.reader,
+            alarm=alarms.__setitem__,
+            spawn=spawn,
+        )
+        readers.append(cases.see)
         numbers = itertools.count(1_000_001)
         orders.restore(entry.fact for entry in await store.reader.facts_of_open_orders())
         view.restore(entry.fact for entry in await store.reader.facts_of_open_orders())
         orders.resume()
         tries = await store.reader.cursor(TRIES_CURSOR)
         inbox = Inbox(orders, tries)
-        desk = OrderDesk(orders, case_of, lambda: next(numbers), copy_to="housing")
-        kit = Kit(store, clock, orders, inbox, desk, view, wires, alarms, tasks)
+        desk = OrderDesk(orders, cases.known, lambda: next(numbers), copy_to="housing")
+        cases.direct(desk, RULES)
+        await cases.restore()
+        cases.resume()
+        kit = Kit(store, clock, orders, inbox, desk, view, wires, alarms, tasks, cases)
         try:
             yield kit
         finally:
@@ -225,7 +243,8 @@ async def life(
             writing.cancel()
 
 
-def _case() -> Transaction:
+def a_case() -> Transaction:
+    """A citizen has called: the case is opened."""
     from bridge.domain.call import Book
 
     book = Book()

@@ -139,7 +139,7 @@ class Daemon:
             self.room,
             self.view,
             seats=frozenset((*SEATS, LEADER)),
-            target_for=TARGETS.get,
+            target_for=lambda to, _: TARGETS.get(to),
             new_id=self.new_id,
             clock=self.clock,
             answers=self.calls.answered,

@@ -96,7 +96,7 @@ async def test_a_reader_cannot_write_and_no_store_is_said_to_be_none(tmp_path: P
 
 
 def test_migrations_follow_on_and_query_names_are_single() -> None:
-    assert [step.number for step in migrations()] == [1, 2, 3]
+    assert [step.number for step in migrations()] == [1, 2, 3, 4]
     with pytest.raises(ValueError, match="one is there twice"):
         parse_queries("-- one: a\nSELECT 1;\n-- one: b\nSELECT 2;\n")
 
