@@ -2,8 +2,9 @@
 
 One JSON line a cell on standard output, the table on standard error while it runs, REPORT.md at
 the end of a whole run. `SEEDS=n` adds n random runs, `SEED=k` replays one and shrinks it if it
-fails; `FAULT=words` runs the faults whose name has these words, `WORLDS=n` how many worlds stand
-side by side, `PART=k/n` the k-th of n parts (its lines make a report with the others by
+fails; `FAULT=words` runs the faults whose name has these words; `KILLS=n` is how often the daemon
+is killed at any moment to see that nothing shown is lost, `WORLDS=n` how many worlds stand side by
+side, `PART=k/n` the k-th of n parts (its lines make a report with the others by
 `python -m tests.faults.report`).
 """
 
@@ -23,6 +24,10 @@ from tests.faults.report import write_report
 from tests.faults.worker import Job, Result, replay, run_jobs
 
 REPORT = Path(__file__).with_name("REPORT.md")
+KILLS = 150
+"""At random moments; beside one at every named step."""
+AT_ONCE = 15
+"""Kills in one world, one after the other."""
 
 
 def jobs(environment: Mapping[str, str]) -> list[Job]:
@@ -41,6 +46,11 @@ def jobs(environment: Mapping[str, str]) -> list[Job]:
     )
     kills = [n for n, kill in enumerate(kills_once()) if wanted in kill.name]
     found = [Job("fault", (n,)) for n in faults] + [Job("kill", (n,)) for n in kills]
+    kills_at_random = environment.get("KILLS") or ("0" if wanted else str(KILLS))
+    if not kills_at_random.isdigit():
+        raise ValueError(f"KILLS={kills_at_random}: must be a number")
+    moments = range(int(kills_at_random))
+    found += [Job("shown", tuple(moments[at : at + AT_ONCE])) for at in moments[::AT_ONCE]]
     numbers = range(FIRST_SEED, FIRST_SEED + int(seeds))
     found += [Job("random", batch) for batch in batches(numbers)]
     return found[int(part) - 1 :: int(parts)]
@@ -60,6 +70,9 @@ def row(result: Result) -> str:
     """A cell as a line of the table."""
     line: Mapping[str, Any] = result.line
     mark = "✗" if result.broken else "✓"
+    if "kills" in line:
+        told = f"{line['kills']} kills at any moment: {line['shown']} things shown before, "
+        return f"{mark} {told}{line['lost']} lost  {line['detail']}"
     truth = "–" if line["truth_s"] is None else f"{line['truth_s']:.1f}"
     name = str(line["cell"]) if line["cell"] != "random" else f"random, seed {line['seed']}"
     told = f"  {'; '.join(result.broken)}  {line.get('detail', '')}" if result.broken else ""

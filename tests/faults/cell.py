@@ -54,10 +54,14 @@ class Line:
     truth_s: float | None
     seed: int | None = None
     detail: str = ""
+    shown: int | None = None
+    """Things that people were told before the daemon was killed, and how many of them are not told
+    any more; where that was looked at."""
+    lost: int = 0
 
     def json(self) -> dict[str, Any]:
-        """As architecture section 6 has it; `seed` for random runs, `detail` where something is
-        to be said."""
+        """As architecture section 6 has it; `seed` for random runs, `shown` and `lost` for kills,
+        `detail` where something is to be said."""
         found: dict[str, Any] = {
             "cell": self.cell,
             "state": self.state,
@@ -70,6 +74,8 @@ class Line:
         }
         if self.seed is not None:
             found["seed"] = self.seed
+        if self.shown is not None:
+            found |= {"shown": self.shown, "lost": self.lost}
         if self.detail:
             found["detail"] = self.detail
         return found
@@ -93,6 +99,8 @@ def broken(line: Line, bounds: Bounds) -> list[str]:
         found.append(f"{line.handoffs_lost} handoffs lost")
     if line.double_acts:
         found.append(f"{line.double_acts} acts twice")
+    if line.lost:
+        found.append(f"{line.lost} things shown were lost")
     if line.truth_s is None:
         found.append("truth never shown")
     elif line.truth_s > bounds.truth_s:

@@ -117,6 +117,22 @@ def _random(lines: Lines) -> list[str]:
     return rows
 
 
+def _shown(lines: Lines) -> list[str]:
+    """What was told before a kill and must be told after it."""
+    random = [line for line in lines if "kills" in line]
+    named = [line for line in lines if "kills" not in line and "shown" in line]
+    if not random and not named:
+        return ["Not looked at in this run."]
+    sums = {key: sum(line[key] for line in [*random, *named]) for key in ("shown", "lost")}
+    rows = [
+        f"**{sum(line['kills'] for line in random)} kills at any moment and {len(named)} at named "
+        f"steps: of {sums['shown']} things shown before, {sums['lost']} lost.** A thing is an "
+        "event of the stream, which must be in the journal, or what a record says once and for "
+        "all (a time, an outcome, who), which must be shown again."
+    ]
+    return [*rows, *(f"* {line['cell']}: {line['detail']}" for line in lines if line.get("lost"))]
+
+
 def latest(lines: Lines) -> Lines:
     """Each cell as it was seen last."""
     found = {(line["cell"], line["fault"], line.get("seed")): line for line in lines}
@@ -125,7 +141,8 @@ def latest(lines: Lines) -> Lines:
 
 def report(lines: Lines, took: str = "") -> str:
     """The whole page; `took` in words where it was one run."""
-    lines = latest(lines)
+    kills = [line for line in lines if "kills" in line]
+    lines = latest([line for line in lines if "kills" not in line])
     cells = [line for line in lines if line["cell"] != "random"]
     failed = [line for line in cells if judged(line)]
     fates: dict[str, int] = {}
@@ -148,6 +165,8 @@ def report(lines: Lines, took: str = "") -> str:
         *_matrix(cells),
         "\n## The daemon killed at every named step\n",
         *_kills(cells),
+        "\n## Nothing shown is lost\n",
+        *_shown([*cells, *kills]),
         "\n## Cells that make no sense\n",
         *_reasons(),
         "\n## Random programmes\n",

@@ -17,6 +17,7 @@ from tests.faults.states import bring, talk_with_seats
 from tests.faults.steps import Step
 from tests.faults.strikes import STRIKES, restart
 from tests.faults.truth import Seen, double_acts, fate, silence_ms, wait_lost, wait_truth
+from tests.faults.witness import NAMED, watch
 
 TRUTH_WAIT_S: Final = 15.0
 TAIL_S: Final = 1.2
@@ -84,14 +85,20 @@ async def run_kill(stage: Stage, kill: Kill) -> Judged:
         since = now()
         stage.doom(Step(kill.place, kill.what, call))
 
-    talk = await _SCENES.get(kill.doing, _asking)(stage, kill, arm)
-    died = await _wait_death(stage)
+    async with watch(stage) as witness:
+        talk = await _SCENES.get(kill.doing, _asking)(stage, kill, arm)
+        died = await _wait_death(stage)
     await mend(stage)
     mended = await restart(stage) if died else now()
     name = (f"{kill.state.value} × {kill.name}", kill.state.value, kill.name)
     (judged,) = await _judge(stage, [talk], [kill.bounds], [name], since, mended)
+    missing = await witness.missing()
+    line = replace(judged.line, shown=witness.shown, lost=len(missing))
+    if missing:
+        line = replace(line, detail="; ".join([line.detail, *missing[:NAMED]]))
     if died:
-        return judged
+        return Judged(line, tuple(broken(line, kill.bounds)))
+    judged = replace(judged, line=line)
     return Judged(replace(judged.line, detail=NOT_REACHED), (*judged.broken, NOT_REACHED))
 
 

@@ -20,6 +20,7 @@ from tests.faults.parent import die_with_parent, go_ahead
 from tests.faults.programme import Programme, Together, apart, batch_of, programme, shrink, together
 from tests.faults.random_runs import run_batch
 from tests.faults.rounds import Judged, run_fault, run_kill
+from tests.faults.shown import Kept, kill_and_ask
 from tests.faults.stage import Stage, stage
 
 TRIES: Final = 2
@@ -30,9 +31,10 @@ ROUND_S: Final = 150.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A fault or kill by its number in the matrix, or the seeds of a batch."""
+    """A fault or kill by its number in the matrix, the seeds of a batch, or numbers of kills at
+    any moment."""
 
-    kind: Literal["fault", "kill", "random"]
+    kind: Literal["fault", "kill", "random", "shown"]
     numbers: tuple[int, ...]
     states: tuple[S, ...] = LASTING
     """In which a fault strikes."""
@@ -57,6 +59,10 @@ async def run_job(there: Stage, job: Job) -> list[Result]:
             found = [one for _, one in await run_fault(there, FAULTS[job.numbers[0]], job.states)]
         elif job.kind == "kill":
             found = [await run_kill(there, kills_once()[job.numbers[0]])]
+        elif job.kind == "shown":
+            kept = await kill_and_ask(there, job.numbers[0], len(job.numbers))
+            line = kept.line()
+            return [Result(line, (f"{line['lost']} things lost",) if line["lost"] else ())]
         else:
             found = await run_batch(there, [(seed, programme(seed)) for seed in job.numbers])
     return [result_of(one) for one in found]
@@ -64,6 +70,8 @@ async def run_job(there: Stage, job: Job) -> list[Result]:
 
 def not_run(job: Job, why: str) -> list[Result]:
     """A job whose calls did not come about: a failure, and said so."""
+    if job.kind == "shown":
+        return [Result({**Kept().line(), "detail": why}, (f"not run: {why}",))]
     names = {
         "fault": lambda n: FAULTS[n].name,
         "kill": lambda n: kills_once()[n].name,
