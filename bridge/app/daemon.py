@@ -224,16 +224,19 @@ class Daemon:
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)
             if settings.fax is not None:
-                self.orders.use(
-                    await open_fax(
-                        settings.fax,
-                        self.orders.ports,
-                        self.orders.gateways,
-                        self.papers.documents.paper,
-                        self.orders.post,
-                        self.clock,
-                    )
+                fax = await open_fax(
+                    settings.fax,
+                    self.orders,
+                    self.papers.documents,
+                    self.recorder,
+                    self.store.reader,
+                    self.clock,
+                    self.view,
+                    self.spawn,
+                    settings.site.zone,
                 )
+                self.orders.use(fax.channel)
+                self.papers.doors.append(fax.door)
         self.desk = Desk(
             settings,
             room,

@@ -226,10 +226,21 @@ def _phone(
 
 
 def _passing(view: View, body: Mapping[str, Any]) -> None:
-    """A gateway's health: the desk sees which radio or modem is lost."""
+    """A gateway's health and the modem board: the desk sees which radio or modem is lost."""
+    gateway = str(body.get("gateway", ""))
     if body.get("type") == "health":
         words = "" if body.get("usable") else str(body.get("words", "")) or "away"
-        view.alarm(f"gateway.{body.get('gateway', '')}", words)
+        view.alarm(f"gateway.{gateway}", words)
+    elif body.get("type") == "board":
+        names = ("modems", "waiting", "paused")
+        view.board(gateway, {name: body.get(name) for name in names})
+
+
+def _ports_away(view: View, words: str) -> None:
+    """What the modems do is not known while nobody tells."""
+    view.alarm("ports", words)
+    if words:
+        view.no_boards()
 
 
 def _use_ports(
@@ -244,7 +255,7 @@ def _use_ports(
         own.socket,
         gateways.take,
         on_passing=lambda body: _passing(view, body),
-        on_away=lambda words: view.alarm("ports", words),
+        on_away=lambda words: _ports_away(view, words),
     )
     for kind in (ChannelKind.RADIO, ChannelKind.SMS):
         service.use(GatewayChannel(kind, service.ports, post, clock))

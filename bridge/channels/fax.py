@@ -12,6 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,7 +20,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from bridge.channels.fax_files import keep
-from bridge.channels.ports_client import PortsClient
+from bridge.channels.ports_client import PortsClient, PortsRefused
 from bridge.channels.radio import GatewayChannel
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, OrderSheet, Received, Says
 from bridge.domain.paper import Paper, PaperError
@@ -50,14 +51,40 @@ ReadPage = Callable[[Path], Awaitable[Reading]]
 """Reads the file of one page. Raises nothing for what stands in it."""
 
 
+class Rules(Protocol):
+    """What the fax desk has decided."""
+
+    def why_blocked(self, number: str) -> str:
+        """Why that number is not dialled; empty words: it may be."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FaxPolicy:
+    """How a site sends. `rules` gives those that hold now. `hours` of a job (`08:00-18:00`, in the
+    zone; empty: at any hour) hold for what is neither urgent nor green. `sent`: where a copy of
+    each sheet is kept, for its confirmation."""
+
+    rules: Callable[[], Rules]
+    hours: Callable[[Job], str]
+    zone: str
+    sent: Path
+
+
 class FaxChannel(GatewayChannel):
     """The wire `fax`: the order's sheet instead of its words."""
 
     def __init__(
-        self, client: PortsClient, paper: MakePaper, tell: FromChannel, clock: Clock
+        self,
+        client: PortsClient,
+        paper: MakePaper,
+        tell: FromChannel,
+        clock: Clock,
+        policy: FaxPolicy,
     ) -> None:
         super().__init__(ChannelKind.FAX, client, tell, clock)
         self._paper = paper
+        self._policy = policy
 
     async def send(self, job: Job) -> None:
         """Draw the sheet and hand it over; returns when the port process has written it down."""
@@ -66,9 +93,39 @@ class FaxChannel(GatewayChannel):
         except PaperError as error:
             await self._told(job.attempt, A.FAILED, Cause.ERROR, str(error))
 
-    async def _text(self, job: Job) -> str:
+    async def _carried(self, job: Job) -> dict[str, str]:
+        address = dialled(job, self._policy.rules())
         paper = await self._paper(job.sheet)
-        return base64.b64encode(paper.tiff).decode()
+        await self._keep_copy(job.attempt, paper.tiff)
+        carried = {"address": address, "text": base64.b64encode(paper.tiff).decode()}
+        if hours := self._policy.hours(job):
+            carried |= {"hours": hours, "zone": self._policy.zone}
+        return carried
+
+    async def _keep_copy(self, attempt: str, tiff: bytes) -> None:
+        """For the confirmation; an order goes out without it too."""
+        try:
+            await asyncio.to_thread(keep, self._policy.sent / sent_name(attempt), tiff)
+        except OSError as error:
+            _log.error("fax.copy_not_kept", attempt=attempt, reason=str(error))
+
+
+def dialled(job: Job, rules: Rules) -> str:
+    """The number that this try calls: those of the unit in turn, but for the ones that are closed.
+    Raises PortsRefused with the reason where all are."""
+    turn = (job.number - 1) % len(job.addresses)
+    reasons = []
+    for number in (*job.addresses[turn:], *job.addresses[:turn]):
+        why = rules.why_blocked(number)
+        if not why:
+            return number
+        reasons.append(f"{number}: {why}")
+    raise PortsRefused(Cause.REFUSED.value, f"号码已停拨 / not dialled: {'; '.join(reasons)}")
+
+
+def sent_name(attempt: str) -> str:
+    """The file of what an attempt sent."""
+    return f"sent-{re.sub(r'[^A-Za-z0-9._-]', '_', attempt)}.tif"
 
 
 class FaxInbox:

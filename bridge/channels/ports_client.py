@@ -65,6 +65,8 @@ class PortsClient:
         self._on_thing = on_thing
         self._on_passing = on_passing
         self._on_away = on_away
+        self.on_up: Callable[[], None] = lambda: None
+        """Called whenever the port process has greeted us."""
         self._away_since: float | None = None
         self._away_told = False
         self._writer: asyncio.StreamWriter | None = None
@@ -167,6 +169,7 @@ class PortsClient:
                 future.set_result(body)
         elif kind == "hello":
             self._back()
+            self.on_up()
         elif kind == "error":
             _log.error("ports.error", words=str(body.get("words"))[:200], about=body.get("seq"))
         else:
@@ -219,8 +222,8 @@ class PortsClient:
         finally:
             self._jobs.pop(key, None)
 
-    async def ask(self, kind: str, **values: str) -> Body:
-        """A question (`withdraw`, `look`, `test`, `list`). Raises PortsAway."""
+    async def ask(self, kind: str, **values: Any) -> Body:
+        """A question (`withdraw`, `look`, `test`, `list`, `pause`). Raises PortsAway."""
         ident = next(self._ids)
         answer: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
         try:

@@ -61,16 +61,13 @@ class GatewayChannel:
         self._known[job.attempt] = None
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        address = job.addresses[(job.number - 1) % len(job.addresses)]
         body = {
             "key": job.attempt,
             "channel": self.kind.value,
-            "address": address,
-            "text": await self._text(job),
             "urgent": job.urgent or job.sheet.green,
         }
         try:
-            await self._client.submit(body)
+            await self._client.submit(body | await self._carried(job))
         except PortsRefused as refused:
             cause = _CAUSES.get(refused.why, Cause.ERROR)
             await self._told(job.attempt, A.FAILED, cause, str(refused))
@@ -80,9 +77,10 @@ class GatewayChannel:
             else:
                 await self._told(job.attempt, A.FAILED, Cause.DEVICE_GONE, str(away))
 
-    async def _text(self, job: Job) -> str:
-        """What the gateway carries."""
-        return order_text(job.sheet)
+    async def _carried(self, job: Job) -> dict[str, str]:
+        """What the gateway carries, and where to. Raises PortsRefused."""
+        address = job.addresses[(job.number - 1) % len(job.addresses)]
+        return {"address": address, "text": order_text(job.sheet)}
 
     async def withdraw(self, attempt: str) -> None:
         """Stop what has not gone out; what is on the air ends with its true outcome."""
@@ -139,7 +137,7 @@ class GatewayPost:
         tetra: Mapping[int, Says] = TETRA_STATUS,
         map27: Mapping[int, Says] = MAP27_STATUS,
     ) -> None:
-        self._tell = tell
+        self.tell = tell
         self._tetra = tetra
         self._map27 = map27
         self.fax: FaxPages | None = None
@@ -149,13 +147,13 @@ class GatewayPost:
         """Durable when it returns: only then is the thing acknowledged."""
         kind = body.get("kind")
         if kind == "progress":
-            await self._tell.progress(progress_of(body))
+            await self.tell.progress(progress_of(body))
         elif kind in ("text", "status"):
-            await self._tell.received(self.received_of(body, seq))
+            await self.tell.received(self.received_of(body, seq))
         elif kind == "fax" and self.fax is not None:
             await self.fax.take(body, seq)
         elif kind == "emergency":
-            await self._tell.received(_emergency(body, seq))
+            await self.tell.received(_emergency(body, seq))
         else:
             _log.warning("ports.unknown_thing", kind=str(kind))
 
@@ -189,13 +187,14 @@ def progress_of(body: Mapping[str, Any]) -> Progress:
     if state is A.FAILED and why == _WITHDRAWN:
         state = A.WITHDRAWN
     cause = _CAUSES.get(str(why), Cause.ERROR) if state is A.FAILED else None
+    measured = {str(name): value for name, value in dict(body.get("data", {})).items()}
     return Progress(
         attempt=str(body["key"]),
         state=state,
         at=_moment(body),
         cause=cause,
         detail=str(body.get("detail", "")),
-        data={"stored": bool(body.get("stored", False))},
+        data={"stored": bool(body.get("stored", False))} | measured,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bridge.cli import case, channel, db, dialplan, hardware, lab, order, platform, token, unit
+from bridge.cli import case, channel, db, dialplan, fax, hardware, lab, order, platform, token, unit
 from bridge.cli.check import check
 from bridge.cli.ports import ports
 from bridge.cli.reconcile import reconcile
@@ -29,6 +29,7 @@ app.add_typer(dialplan.app, name="dialplan")
 app.add_typer(order.app, name="order")
 app.add_typer(unit.app, name="unit")
 app.add_typer(channel.app, name="channel")
+app.add_typer(fax.app, name="fax")
 app.add_typer(platform.app, name="platform")
 app.add_typer(token.app, name="token")
 app.add_typer(hardware.app, name="hardware")

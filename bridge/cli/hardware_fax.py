@@ -14,7 +14,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from bridge.cli.fax_board import board_words
 from bridge.cli.output import AsJson, CommandError, emit, run_async, shown, table, tell
+from bridge.cli.ports import SOCKET
 from hardware.fax.line import FaxLine, LineState
 from hardware.fax.modem import Probe, Received, probe
 from hardware.fax.modem_at import NUMBER, ModemFault
@@ -37,6 +39,7 @@ from hardware.fax.trace_words import words_of
 from hardware.fax.watch import FrameSeen
 from hardware.fax.wire import WireGone
 from hardware.port import PortSettings
+from hardware.ports.question import NoAnswer, question
 from hardware.trace import TraceError, read_trace
 
 app = typer.Typer(help="传真调制解调器 / fax modems", no_args_is_help=True)
@@ -93,6 +96,9 @@ def send(
     port: Port,
     number: Annotated[str, typer.Argument(help="号码 / number")],
     file: Annotated[Path, typer.Argument(help="TIFF,1728 点宽 / 1728 pels wide")],
+    also: Annotated[
+        list[str] | None, typer.Option(help="同文再发,可多次 / a further number; may be repeated")
+    ] = None,
     identity: Identity = "",
     ecm: Annotated[bool, typer.Option(help="误码纠正 / error correction")] = True,
     max_bps: Annotated[int, typer.Option(help="最高速率 / highest speed, bit/s")] = 14400,
@@ -103,19 +109,25 @@ def send(
 ) -> None:
     """发送文件;未获对方确认不算送达 / send a document; only what is confirmed is delivered."""
     pages = _pages(file)
-    _check(number, identity)
+    numbers = list(dict.fromkeys([number, *(also or ())]))
+    for one in numbers:
+        _check(one, identity)
     line = FaxLine(_port(port, speed, rtscts), trace=trace)
     line.start()
     try:
         _wait_ready(line)
         settings = SenderSettings(identity=identity, ecm=ecm, max_bps=max_bps)
-        progress = Progress(len(pages))
-        sent = line.send(number, pages, settings, progress.seen)
-        outcome = _result_of(sent, progress)
+        outcomes = {}
+        for one in numbers:
+            progress = Progress(len(pages))
+            sent = line.send(one, pages, settings, progress.seen)
+            outcomes[one] = _result_of(sent, progress)
     finally:
         line.stop()
-    emit(as_json, outcome_document(outcome), outcome_words(outcome, len(pages)))
-    if outcome.result is not Result.DELIVERED:
+    documents = [{"number": one} | outcome_document(out) for one, out in outcomes.items()]
+    words = [f"{one}: {outcome_words(out, len(pages))}" for one, out in outcomes.items()]
+    emit(as_json, {"outcomes": documents}, "\n".join(words))
+    if any(outcome.result is not Result.DELIVERED for outcome in outcomes.values()):
         raise typer.Exit(1)
 
 
@@ -158,12 +170,19 @@ def receive(
 
 @app.command()
 def status(
-    ports: Annotated[list[str], typer.Argument(help="设备 / devices")],
+    ports: Annotated[
+        list[str] | None,
+        typer.Argument(help="设备;缺省问端口进程 / devices; else the port process is asked"),
+    ] = None,
     speed: Speed = 115200,
     rtscts: Flow = True,
+    socket: Annotated[Path, typer.Option(help="端口进程的套接字 / its socket")] = SOCKET,
     as_json: AsJson = False,
 ) -> None:
-    """各调制解调器能否使用 / whether the modems can be used now."""
+    """各调制解调器正在做什么,或能否使用 / what the modems do, or whether they can be used."""
+    if not ports:
+        _board(socket, as_json)
+        return
     lines = run_async(_status([_port(port, speed, rtscts) for port in ports]))
     rows = [
         [str(one["port"]), "可用 / ready" if one["ready"] else "不可用 / away", shown(one["why"])]
@@ -171,6 +190,19 @@ def status(
     ]
     emit(as_json, {"modems": lines}, table(rows))
     if not all(one["ready"] for one in lines):
+        raise typer.Exit(1)
+
+
+def _board(socket: Path, as_json: bool) -> None:
+    """Exit status 1 where no modem can be used."""
+    try:
+        answer = run_async(question(socket, "list"))
+    except NoAnswer as error:
+        raise CommandError(str(error)) from error
+    boards = [one["board"] for one in answer["gateways"] if "board" in one]
+    emit(as_json, {"boards": boards}, board_words(boards))
+    lost = ("held", "unplugged", "away")
+    if all(modem["state"] in lost for board in boards for modem in board["modems"]):
         raise typer.Exit(1)
 
 

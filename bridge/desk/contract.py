@@ -211,6 +211,8 @@ def data_schema(type: str) -> Schema:
         return _object(_LINK)
     if type.startswith("alarm."):
         return _object(_ALARM)
+    if type == "fax.board":
+        return {"$ref": "#/components/schemas/FaxBoard"}
     if type == "heartbeat":
         return _object({"now": TIME, "seq": NUMBER})
     if type in ORDER_EVENTS:

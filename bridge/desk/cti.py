@@ -24,7 +24,7 @@ from bridge.desk.guard import deny
 from bridge.desk.order_services import ORDER_SERVICES, by_name, order_service
 from bridge.desk.parts import Parts
 from bridge.desk.problems import Problem, document
-from bridge.desk.rights import SEES_SEATS, may_hear, may_see
+from bridge.desk.rights import SEES_FAX, SEES_SEATS, may_hear, may_see
 from bridge.desk.services import carry_out
 from bridge.desk.tokens import Grant, bearer
 from bridge.domain.errors import Refused
@@ -167,7 +167,9 @@ class _Session:
         }
         if with_snapshot:
             seats: Collection[str] = self._parts.seats if grant.role in SEES_SEATS else ()
-            made["snapshot"] = view.snapshot(lambda call: may_see(grant, call), seats)
+            made["snapshot"] = view.snapshot(
+                lambda call: may_see(grant, call), seats, boards=grant.role in SEES_FAX
+            )
         return dumps(made)
 
     async def _events(self, subscription: Subscription) -> None:

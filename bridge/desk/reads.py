@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from bridge.desk import shapes
 from bridge.desk.rest import REFUSALS, Ident, SeatId, Who, parts_of
-from bridge.desk.rights import check_sees_seats, may_see
+from bridge.desk.rights import SEES_FAX, check_sees_seats, may_see
 from bridge.domain.acts import Target
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json
@@ -31,8 +31,9 @@ def reads() -> APIRouter:
     @router.get("/snapshot", operation_id="Snapshot", response_model=shapes.Snapshot)
     async def snapshot(request: Request, who: Who) -> JSONResponse:
         check_sees_seats(who)
-        parts = parts_of(request)
-        return JSONResponse(parts.view.snapshot(lambda call: may_see(who, call), parts.seats))
+        parts, boards = parts_of(request), who.role in SEES_FAX
+        made = parts.view.snapshot(lambda call: may_see(who, call), parts.seats, boards=boards)
+        return JSONResponse(made)
 
     @router.get("/calls", response_model=shapes.CallList)
     async def calls(request: Request, who: Who) -> JSONResponse:

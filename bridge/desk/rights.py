@@ -19,6 +19,10 @@ SEES_SEATS = frozenset({"T", "L", "E", "A", "P"})
 SEES_ORDERS = frozenset({"T", "L", "A", "P"})
 """Orders are the centre's: every seat may see them; a unit sees its own on its terminal."""
 GIVES_ORDERS = frozenset({"T", "L"})
+SEES_FAX = SEES_ORDERS | {"E"}
+"""The modem board, with the numbers that are called."""
+RUNS_FAX = frozenset({"L", "E"})
+"""Who may let modems rest, and close numbers."""
 OF_ORDERS = frozenset({"order", "attempt", "clock", "peer", "case"})
 """First words of the types of their events."""
 LEADER_ONLY = frozenset({E.INTRUDE})
@@ -39,6 +43,8 @@ def may_hear(grant: Grant, event: Event) -> bool:
     """The same for an event of the WebSocket."""
     if event.type.partition(".")[0] in OF_ORDERS:
         return grant.role in SEES_ORDERS
+    if event.type.startswith("fax."):
+        return grant.role in SEES_FAX
     if event.call is None:
         return event.seat is None or grant.role in SEES_SEATS
     if grant.role in SEES_ALL_CALLS or (grant.role == "P" and grant.seat is None):

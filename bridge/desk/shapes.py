@@ -103,6 +103,72 @@ class AlarmDoc(BaseModel):
     since: str
 
 
+class ModemDoc(BaseModel):
+    """What one fax modem does; what does not apply is null. `page` is on the line, or was
+    confirmed last."""
+
+    modem: str
+    port: str
+    state: Literal[
+        "idle", "dialling", "sending", "receiving", "paused", "held", "unplugged", "away"
+    ]
+    why: str
+    key: str | None
+    number: str | None
+    page: int | None
+    of: int | None
+    confirmed: int | None
+    bps: int | None
+    ecm: bool | None
+    far_id: str | None
+
+
+class FaxWaiting(BaseModel):
+    """A fax that waits for a modem, or for its hours."""
+
+    key: str
+    number: str
+    urgent: bool
+    pages: int
+
+
+class FaxBoard(BaseModel):
+    """The modems of one gateway, and what waits, in its order. `paused`: why nothing is sent."""
+
+    gateway: str
+    modems: list[ModemDoc]
+    waiting: list[FaxWaiting]
+    paused: str | None
+
+
+class FaxBlocked(BaseModel):
+    """A number that is not dialled."""
+
+    number: str
+    reason: str
+
+
+class FaxPaused(BaseModel):
+    """A modem that rests; an empty name stands for all sending."""
+
+    modem: str
+    reason: str
+
+
+class FaxDoc(BaseModel):
+    """The fax desk."""
+
+    boards: list[FaxBoard]
+    blocked: list[FaxBlocked]
+    paused: list[FaxPaused]
+
+
+class FaxDone(BaseModel):
+    """The modem or number that was decided about."""
+
+    subject: str
+
+
 class Snapshot(BaseModel):
     """Everything true now; events after `seq` of this `epoch` tell the rest."""
 
@@ -114,6 +180,7 @@ class Snapshot(BaseModel):
     links: dict[str, LinkDoc]
     alarms: list[AlarmDoc]
     talking: list[str]
+    fax: list[FaxBoard]
 
 
 class CallList(BaseModel):

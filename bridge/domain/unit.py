@@ -42,6 +42,7 @@ class Unit:
     `users` are the names of sign-ins at its terminal; `deputy` is the unit above, the next contact.
     `may_receive` names fields beyond the allow-list: `caller_name`, `caller_number` (the number
     also on radio, SMS and mail). `report_pin` is an Argon2 hash.
+    `fax_hours` (`08:00-18:00`) hold for faxes that are neither urgent nor green.
     `arrival_limit_s` counts for site orders; tier 1 has 30 minutes where nothing is said (SB-22).
     """
 
@@ -59,6 +60,7 @@ class Unit:
     radio_group: str = ""
     sms: tuple[str, ...] = ()
     fax: tuple[str, ...] = ()
+    fax_hours: str = ""
     mail: tuple[str, ...] = ()
     ladders: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     hours: Hours | None = None

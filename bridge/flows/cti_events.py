@@ -200,6 +200,7 @@ EVENT_TYPES = tuple(
             *CASE_EVENTS,
             *EPHEMERAL,
             *(f"link.{name}" for name in LINKS),
+            "fax.board",
             "alarm.raised",
             "alarm.cleared",
             "heartbeat",

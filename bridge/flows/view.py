@@ -44,6 +44,8 @@ class View:
         self.seq = 0
         self.links: dict[str, dict[str, Json]] = {}
         self.alarms: OrderedDict[str, dict[str, Json]] = OrderedDict()
+        self.boards: dict[str, dict[str, Json]] = {}
+        """The modem board of each fax gateway, as it was told last."""
         self._zone = zone
         self._ring: deque[Event] = deque(maxlen=RING)
         self._subscriptions: set[Subscription] = set()
@@ -196,6 +198,18 @@ class View:
         elif self.alarms.pop(name, None) is not None:
             self._emit("alarm.cleared", at, told)
 
+    def board(self, gateway: str, data: Mapping[str, Json]) -> None:
+        """The modems of a gateway have changed: what each does, what waits, why nothing is sent."""
+        told: dict[str, Json] = {"gateway": gateway, **data}
+        if self.boards.get(gateway) != told:
+            self.boards[gateway] = told
+            self._emit("fax.board", self.now(), told)
+
+    def no_boards(self) -> None:
+        """Nobody tells any more what the modems do."""
+        for gateway in list(self.boards):
+            self.board(gateway, {"modems": [], "waiting": [], "paused": None})
+
     def _emit(
         self,
         type: str,
@@ -306,10 +320,16 @@ class View:
         return as_json(self.book.seats.get(name) or Seat(name))
 
     def snapshot(
-        self, may_see: Callable[[Call], bool] = lambda _: True, seats: Iterable[str] = ()
+        self,
+        may_see: Callable[[Call], bool] = lambda _: True,
+        seats: Iterable[str] = (),
+        *,
+        boards: bool = True,
     ) -> dict[str, Json]:
-        """Everything that is true now, and the number of the last event in it."""
+        """Everything that is true now, and the number of the last event in it. `boards`: the modem
+        boards too."""
         talking: list[Json] = [*sorted(self._talking)]
+        fax: list[Json] = [*self.boards.values()] if boards else []
         return {
             "epoch": self.epoch,
             "seq": self.seq,
@@ -319,6 +339,7 @@ class View:
             "links": dict(self.links),
             "alarms": [*self.alarms.values()],
             "talking": talking,
+            "fax": fax,
         }
 
     def time_now(self) -> str:

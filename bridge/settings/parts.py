@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 """Set by systemd for a service with LoadCredential=."""
 MAX_SECRET_BYTES: Final = 512
 
 
+SPAN: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
 class SettingsError(Exception):
     """The settings cannot be used. The text has a line for each fault: place, what, mend."""
+
+
+def _span(text: str) -> str:
+    if SPAN.fullmatch(text) is None:
+        raise ValueError('应为 "08:00-18:00" / must be like "08:00-18:00"')
+    return text
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -23,6 +33,8 @@ Number = Annotated[str, Field(pattern=r"^[0-9]{3,16}$")]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")]
 Line = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Short = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Span = Annotated[str, AfterValidator(_span)]
+"""Hours of a day, `08:00-18:00`; over midnight where the second is the earlier."""
 SecretFile = Annotated[str, Field(min_length=1, max_length=4096)]
 """A name: the credential of that name; an absolute path: that file."""
 

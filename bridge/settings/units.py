@@ -17,18 +17,11 @@ from bridge.domain.unit import Hours, Unit
 from bridge.settings.checks import Fault
 from bridge.settings.file import MAX_BYTES, read_model, refusal
 from bridge.settings.model import Dial, OrderSettings, SettingsError
-from bridge.settings.parts import Line, Part
+from bridge.settings.parts import SPAN, Line, Part, Span
 
-_SPAN: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 _PIN: Final = re.compile(
     r"\$argon2id\$v=19\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 )
-
-
-def _span(text: str) -> str:
-    if _SPAN.fullmatch(text) is None:
-        raise ValueError('应为 "08:00-18:00" / must be like "08:00-18:00"')
-    return text
 
 
 def _pin(text: str) -> str:
@@ -55,7 +48,6 @@ Ssi = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 Map27 = Annotated[str, Field(pattern=r"^[0-9]{1,3}/[0-9]{1,4}$")]
 """Prefix and ident of a set."""
 Mail = Annotated[str, AfterValidator(_mail)]
-Span = Annotated[str, AfterValidator(_span)]
 Pin = Annotated[str, AfterValidator(_pin)]
 Day = Annotated[int, Field(ge=1, le=7)]
 LadderName = Literal["URGENT", "GENERAL", "URGENT-off", "GENERAL-off"]
@@ -100,6 +92,7 @@ class UnitPart(Part):
     radio: RadioPart = RadioPart()
     sms: Annotated[tuple[Digits, ...], Field(strict=False)] = ()
     fax: Annotated[tuple[Digits, ...], Field(strict=False)] = ()
+    fax_hours: Span | None = None
     mail: Annotated[tuple[Mail, ...], Field(strict=False)] = ()
     ladder: Mapping[LadderName, Annotated[tuple[StepPart, ...], Field(strict=False)]] = {}
     hours: HoursPart | None = None
@@ -164,6 +157,7 @@ def _unit(ident: str, part: UnitPart) -> Unit:
         radio_group=part.radio.group,
         sms=part.sms,
         fax=part.fax,
+        fax_hours=part.fax_hours or "",
         mail=part.mail,
         ladders={name: tuple(map(_step, steps)) for name, steps in part.ladder.items()},
         hours=_hours(part.hours) if part.hours else None,
@@ -178,7 +172,7 @@ def _step(part: StepPart) -> Step:
 
 
 def _hours(part: HoursPart) -> Hours:
-    found = _SPAN.fullmatch(part.span)
+    found = SPAN.fullmatch(part.span)
     assert found is not None
     hour, minute, until_hour, until_minute = map(int, found.groups())
     days = frozenset(day - 1 for day in part.days)

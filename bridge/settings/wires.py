@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.settings.parts import Host, Line, Number, Part, Port, SecretFile
+from bridge.settings.parts import Host, Line, Number, Part, Port, SecretFile, Span
 
 StatusSays = Literal["sign", "arrived", "result", "progress", "dispute", "in-hand"]
 Encryption = Literal["tls", "starttls", "none"]
@@ -67,7 +67,9 @@ class Fax(Part):
     """Orders by fax; the modems are gateways of the port process."""
 
     inbox: Path = Field(strict=False)
-    """Where received pages are kept."""
+    """Where received pages are kept, and in `sent` below it a copy of each sheet that went out."""
+    hours: Span | None = None
+    """When faxes go out that are neither urgent nor green; None: at any hour (YJ-43)."""
 
 
 class Alias(Part):

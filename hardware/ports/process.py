@@ -293,6 +293,8 @@ class PortProcess:
                     "dbm": health.dbm,
                 }
             )
+            if isinstance(driver := self.drivers[gateway.name], FaxGateway):
+                found[-1] |= {"board": told.board(gateway.name, driver.board())}
         return found
 
     def healths(self) -> Sequence[Body]:

@@ -21,16 +21,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bridge.app.fax import open_fax, read_returned
-from bridge.channels.fax import FaxChannel, FaxInbox, page_name
+from bridge.app.fax import modems_of, read_returned
+from bridge.channels.fax import FaxChannel, FaxInbox, FaxPolicy, page_name
 from bridge.channels.ports_client import PortsClient
 from bridge.channels.radio import GatewayPost
 from bridge.documents.form import Tick
 from bridge.documents.returned import read_page
 from bridge.documents.service import Documents
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Says
+from bridge.domain.fax_rules import FaxRules
 from bridge.settings.model import SettingsError
-from bridge.settings.wires import Fax
 from hardware.fax.gateway import FaxGateway, same_number
 from hardware.fax.line import FaxLine
 from hardware.fax.model import Model
@@ -44,6 +44,7 @@ from hardware.gateways import read_gateways
 from hardware.port import PortSettings
 from hardware.ports.journal import Journal, State
 from hardware.ports.process import PortProcess
+from hardware.ports.question import question
 from hardware.ports.server import PortServer
 from hardware.rig.class2_line import Class2Line
 from hardware.rig.class2_modem import Class2Modem, Far, FarMachine, Quirks
@@ -71,6 +72,7 @@ LOCKS = Path("/nowhere")
 class FaxDesk:
     """The daemon's wire, the port process behind its socket, emulated modems behind that."""
 
+    rules: FaxRules
     channel: FaxChannel
     process: PortProcess
     gateway: FaxGateway
@@ -140,14 +142,18 @@ async def fax_desk(
     server = PortServer(process, place / "ports.sock")
     post = GatewayPost(told)
     client = PortsClient(place / "ports.sock", post.take)
-    settings = Fax(inbox=place / "inbox")
-    channel = await open_fax(settings, client, post, documents.paper, told, FixedClock())
+    sent = place / "inbox" / "sent"
+    sent.mkdir(parents=True, exist_ok=True)
+    rules = FaxRules()
+    policy = FaxPolicy(lambda: rules, lambda job: "", "UTC", sent)
+    channel = FaxChannel(client, documents.paper, told, FixedClock(), policy)
+    post.fax = FaxInbox(place / "inbox", read_returned, told)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(process.run(stop))
         tasks.create_task(server.run(stop))
         owner = tasks.create_task(client.run())
-        desk = FaxDesk(channel, process, gateway, rigs, told, place / "inbox", owner)
+        desk = FaxDesk(rules, channel, process, gateway, rigs, told, place / "inbox", owner)
         try:
             await desk.until("ready", lambda: set(desk.board()) == {"idle"} and client.up)
             yield desk
@@ -336,7 +342,7 @@ async def test_a_page_that_cannot_be_kept_is_not_let_go(
 ) -> None:
     far = FarMachine(documents=[plain_page(1, 300).coded(Coding.MH)])
     async with fax_desk(documents, tmp_path, far) as desk:
-        desk.inbox.rmdir()
+        shutil.rmtree(desk.inbox)
         desk.rigs[0].ring()
         await desk.until("came", lambda: len(desk.process.things()) == 1)
         await asyncio.sleep(0.3)
@@ -403,13 +409,31 @@ def test_a_page_has_a_name_of_ours_whatever_it_is_called() -> None:
     assert hostile == "fax-20260301T080000-ff-000.tif"
 
 
-async def test_fax_without_the_port_process_is_refused(tmp_path: Path) -> None:
+def test_fax_without_the_port_process_is_refused() -> None:
     with pytest.raises(SettingsError, match="ports"):
-        await open_fax(Fax(inbox=tmp_path), None, None, _no_paper, Told(), FixedClock())
+        modems_of(None, None)
 
 
-async def _no_paper(_: object) -> Any:
-    raise AssertionError("no paper is drawn")
+async def test_a_number_that_is_closed_is_not_dialled_and_the_next_of_the_unit_is(
+    documents: Documents, tmp_path: Path
+) -> None:
+    far = FarMachine()
+    async with fax_desk(documents, tmp_path, far) as desk:
+        desk.rules.apply(("fax.blocked", "111", {"reason": "错号"}))
+        await desk.send("1", "111")
+        await desk.ended("1")
+        last = desk.told.said[-1]
+        assert (last.state, last.cause) == (A.FAILED, Cause.REFUSED)
+        assert "111: 错号" in last.detail
+        assert far.received == []
+        job = Job(
+            attempt="2", channel=ChannelKind.FAX, sheet=order_sheet(), addresses=("1-11", NUMBER)
+        )
+        await desk.channel.send(job)
+        await desk.ended("2")
+        assert desk.told.said[-1].state is A.DELIVERED
+        assert desk.told.said[-1].data["number"] == NUMBER
+        assert [file.name for file in (desk.inbox / "sent").iterdir()] == ["sent-2.tif"]
 
 
 # The plan, without modems
@@ -629,3 +653,10 @@ async def test_what_a_number_could_do_outlives_the_port_process(
     async with fax_desk(documents, tmp_path, FarMachine()) as desk:
         habit = desk.gateway.pool.plan.habit(NUMBER)
         assert (habit.far_id, habit.last[:10]) == (far.identity, "9600 bit/s")
+
+
+async def test_a_tool_that_looks_sees_the_board(documents: Documents, tmp_path: Path) -> None:
+    async with fax_desk(documents, tmp_path, FarMachine()):
+        answer = await question(tmp_path / "ports.sock", "list")
+        (gateway,) = answer["gateways"]
+        assert [row["state"] for row in gateway["board"]["modems"]] == ["idle"]

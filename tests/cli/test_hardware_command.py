@@ -12,12 +12,12 @@ import pytest
 
 from bridge.cli.hardware_fax import Progress, outcome_words
 from bridge.cli.output import CommandError
-from hardware.fax.page import read_tiff, write_tiff
+from hardware.fax.page import Page, read_tiff, write_tiff
 from hardware.fax.rates import V17_14400
 from hardware.fax.t30 import Agreed, Cause, Outcome, PageStarted, Result
 from hardware.fax.t30_frames import Chosen, Coding
 from hardware.rig.class2_line import Class2Line
-from hardware.rig.class2_modem import Class2Modem, FarMachine
+from hardware.rig.class2_modem import Class2Modem, Far, FarMachine
 from tests.cli.cli_kit import run
 from tests.hardware.fax.pages import plain_page
 from tests.hardware.fax.test_class2 import pictures
@@ -77,13 +77,26 @@ def test_a_document_is_sent_and_the_trace_reads_as_a_dialogue(rig: Rig, tmp_path
     document.write_bytes(write_tiff([PAGE]))
     flags = ("--no-flow", "--id", "+8657", "--trace", trace, "--json")
     answer = run("hardware", "fax", "send", rig.device, "057112345", document, *flags)
-    sent = json.loads(answer.out)
+    (sent,) = json.loads(answer.out)["outcomes"]
     assert (answer.status, sent["result"], sent["pages"]) == (0, "delivered", 1)
     assert sent["chosen"]["bps"] == 14400
     assert pictures(rig.far.received) == [PAGE]
     words = run("hardware", "fax", "trace", trace).out
     assert "ATDT057112345" in words
     assert "octets of data" in words
+
+
+def test_a_document_to_several_numbers_has_an_outcome_for_each(rig: Rig, tmp_path: Path) -> None:
+    document = tmp_path / "order.tif"
+    document.write_bytes(write_tiff([PAGE]))
+    rig.far.statuses = [1, 2, 2, 2]
+    flags = ("--also", "222", "--also", "111", "--no-flow", "--json")
+    answer = run("hardware", "fax", "send", rig.device, "111", document, *flags)
+    sent = json.loads(answer.out)["outcomes"]
+    assert [(one["number"], one["result"]) for one in sent] == [
+        ("111", "delivered"), ("222", "not delivered"),
+    ]  # fmt: skip
+    assert answer.status == 1
 
 
 def test_a_document_that_is_refused_is_not_called_delivered(rig: Rig, tmp_path: Path) -> None:
@@ -157,3 +170,42 @@ def test_a_captured_call_is_played_again_and_a_torn_one_is_refused(tmp_path: Pat
     torn.write_text("".join(whole.read_text().splitlines(keepends=True)[:3]))
     with pytest.raises(CommandError, match="cannot be played again"):
         run("hardware", "replay", torn)
+
+
+BAD_FILES = {
+    "no page": (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "damaged"),
+    "damaged": (write_tiff([PAGE])[:200], "damaged"),
+    "a bomb": (write_tiff([Page(bytes(216 * 4))] * 500), "more than 100 pages"),
+    "too wide": (write_tiff([Page(bytes(256 * 4), 2048)]), "1728"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_file_that_cannot_be_sent_is_refused_before_anything_is_dialled(
+    rig: Rig, tmp_path: Path, name: str
+) -> None:
+    octets, words = BAD_FILES[name]
+    document = tmp_path / "order.tif"
+    document.write_bytes(octets)
+    with pytest.raises(CommandError, match=words):
+        run("hardware", "fax", "send", rig.device, "1", document, "--no-flow")
+    assert rig.line.modem.number == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("voice", "no fax answers"), ("busy", "busy"), ("no answer", "no answer")]
+)
+def test_a_person_at_the_far_end_is_said_as_it_is(
+    rig: Rig, tmp_path: Path, kind: Far, words: str
+) -> None:
+    document = tmp_path / "order.tif"
+    document.write_bytes(write_tiff([PAGE]))
+    rig.far.kind = kind
+    answer = run("hardware", "fax", "send", rig.device, "1", document, "--no-flow")
+    assert answer.status == 1
+    assert f"not delivered: {words}, 0/1" in answer.out
+
+
+def test_without_devices_the_port_process_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="start bridge110-ports"):
+        run("hardware", "fax", "status", "--socket", tmp_path / "none.sock")

@@ -23,6 +23,7 @@ from bridge.app.orders import Post
 from bridge.channels.terminal import TerminalChannel
 from bridge.desk.cti import SUBPROTOCOL
 from bridge.desk.desk import Desk
+from bridge.desk.fax_rest import faxes
 from bridge.desk.order_parts import OrderParts
 from bridge.desk.server import listen
 from bridge.domain.acts import Target
@@ -33,6 +34,7 @@ from bridge.domain.journal import Entry, Fact, Json
 from bridge.flows.calls import Spawn
 from bridge.flows.case_desk import CaseDesk
 from bridge.flows.cases import CaseNumbers
+from bridge.flows.fax_desk import FaxDesk
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import Inbox
 from bridge.flows.orders import Orders, Site
@@ -45,6 +47,7 @@ from bridge.flows.view import View
 from bridge.settings.model import Settings
 from bridge.store import Options, SqliteStore, open_store
 from bridge.tokens import TokenRecord, add_token, digest, new_token
+from tests.channels.mail_kit import Told
 from tests.desk.simulated_switch import SimulatedSwitch
 from tests.domain.order_story import BANK, HOUSING, WATER
 from tests.orders.order_kit import Wire
@@ -85,6 +88,8 @@ class Kit:
     tokens: dict[str, str]
     orders: OrderParts
     wires: dict[ChannelKind, Wire]
+    paused: list[Mapping[str, str]]
+    """What the modems were told to rest, each time."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
@@ -306,6 +311,15 @@ def make_orders(
     return parts, {ChannelKind.PHONE: phone}
 
 
+def make_fax(recorder: Recorder, view: View, paused: list[Mapping[str, str]]) -> FaxDesk:
+    """A fax desk whose modems note what they are told."""
+
+    async def tell(what: Mapping[str, str]) -> None:
+        paused.append(what)
+
+    return FaxDesk(recorder, Clock(), Told(), view.alarm, None, tell)
+
+
 @asynccontextmanager
 async def running(directory: Path) -> AsyncIterator[Kit]:
     """A desk that serves on a free port of the loopback interface."""
@@ -377,6 +391,8 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
         readers.append(cases.see)
         orders, wires = make_orders(recorder, store, view, spawn, cases)
         await cases.restore()
+        paused: list[Mapping[str, str]] = []
+        fax = make_fax(recorder, view, paused)
         desk = Desk(
             site,
             room,
@@ -388,10 +404,11 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
             cases=cases,
             orders=orders,
             listening=listen("127.0.0.1", 0),
+            doors=[faxes(fax, view)],
         )
         writing = tasks.create_task(recorder.run())
         serving = tasks.create_task(desk.run(stop))
-        kit = Kit(switch, room, view, store, desk, tokens, orders, wires)
+        kit = Kit(switch, room, view, store, desk, tokens, orders, wires, paused)
         try:
             yield kit
         finally:
