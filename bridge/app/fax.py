@@ -55,6 +55,11 @@ class FaxParts:
         self.door = door
 
 
+def sent_folder(settings: Fax) -> Path:
+    """Where a copy of each fax is kept."""
+    return settings.inbox / "sent"
+
+
 def modems_of(
     client: PortsClient | None, post: GatewayPost | None
 ) -> tuple[PortsClient, GatewayPost]:
@@ -80,7 +85,7 @@ async def open_fax(
 ) -> FaxParts:
     """The wire `fax`, and the inbox of pages. Raises SettingsError."""
     client, post = modems_of(service.ports, service.gateways)
-    sent = settings.inbox / "sent"
+    sent = sent_folder(settings)
     try:
         await asyncio.to_thread(sent.mkdir, parents=True, exist_ok=True)
     except OSError as error:

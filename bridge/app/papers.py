@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from bridge.app.fax import sent_folder
+from bridge.channels.fax import sent_copy
 from bridge.channels.mail import MailParts, open_mail
 from bridge.desk.papers import papers
+from bridge.documents.files import png_of
 from bridge.documents.service import Documents, FontError, TemplateError
 from bridge.documents.typeface import DEFAULT_FONT
 from bridge.flows.calls import Spawn
@@ -33,10 +38,14 @@ def open_documents(settings: Settings) -> Documents:
 class Papers:
     """Documents, and the mail channel where the site has one."""
 
-    def __init__(self, documents: Documents, mail: MailParts | None, clock: Clock) -> None:
+    def __init__(
+        self, documents: Documents, mail: MailParts | None, clock: Clock, sent: Path | None
+    ) -> None:
+        """`sent`: where copies of faxes are."""
         self.documents = documents
         self.mail = mail
-        self.doors = [papers(documents.paper, clock.now)]
+        copies = functools.partial(sent_copy, sent) if sent is not None else _none_kept
+        self.doors = [papers(documents.paper, clock.now, png_of, copies)]
 
     async def run(self) -> None:
         """Until cancelled: replies are read where the site has a mailbox for them."""
@@ -71,4 +80,10 @@ async def open_papers(
             environment=environment,
             alarm=alarm,
         )
-    return Papers(documents, mail, clock)
+    sent = sent_folder(settings.fax) if settings.fax is not None else None
+    return Papers(documents, mail, clock, sent)
+
+
+def _none_kept(_: str) -> bytes:
+    """Of a site without fax."""
+    return b""

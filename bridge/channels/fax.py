@@ -123,6 +123,15 @@ def dialled(job: Job, rules: Rules) -> str:
     raise PortsRefused(Cause.REFUSED.value, f"号码已停拨 / not dialled: {'; '.join(reasons)}")
 
 
+def sent_copy(folder: Path, attempt: str) -> bytes:
+    """What an attempt sent; empty where no copy can be read."""
+    try:
+        return (folder / sent_name(attempt)).read_bytes()
+    except OSError as error:
+        _log.warning("fax.copy_not_read", attempt=attempt, reason=str(error))
+        return b""
+
+
 def sent_name(attempt: str) -> str:
     """The file of what an attempt sent."""
     return f"sent-{re.sub(r'[^A-Za-z0-9._-]', '_', attempt)}.tif"

@@ -43,8 +43,6 @@ def ask(
 
     Raises CommandError with the mend, for a refusal in the daemon's own words.
     """
-    if not url.startswith(("http://", "https://")):
-        raise CommandError(f"{url!r}: 不是网址 / is no http address; give --url http://host:port")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     data: bytes | None = None
     if method != "GET":
@@ -53,11 +51,35 @@ def ask(
         headers["Content-Type"] = "application/json"
         data = json.dumps(body, ensure_ascii=False).encode()
     request = urllib.request.Request(  # noqa: S310  the scheme is looked at above
-        f"{url.rstrip('/')}{path}", data=data, headers=headers, method=method
+        f"{_checked(url)}{path}", data=data, headers=headers, method=method
     )
+    data = _opened(url, path, request, timeout)
+    try:
+        document = json.loads(data)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise CommandError(f"{url}{path}: 答复不是 JSON 对象 / the answer is no JSON object")
+    return document
+
+
+def fetch(url: str, path: str, token: str, timeout: float = ANSWER_S) -> bytes:
+    """A file of the daemon. Raises CommandError."""
+    headers = {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{_checked(url)}{path}", headers=headers)  # noqa: S310
+    return _opened(url, path, request, timeout)
+
+
+def _checked(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"{url!r}: 不是网址 / is no http address; give --url http://host:port")
+    return url.rstrip("/")
+
+
+def _opened(url: str, path: str, request: urllib.request.Request, timeout: float) -> bytes:
     try:
         with _DIRECT.open(request, timeout=timeout) as answer:
-            data = answer.read(MAX_BYTES + 1)
+            data: bytes = answer.read(MAX_BYTES + 1)
     except urllib.error.HTTPError as error:
         with error:
             raise CommandError(_refusal(url, path, error)) from error
@@ -66,13 +88,9 @@ def ask(
             f"{url}: 守护进程没有答复,请查看 systemctl status bridge110 / the daemon does not "
             f"answer ({error}); see systemctl status bridge110"
         ) from error
-    try:
-        document = json.loads(data) if len(data) <= MAX_BYTES else None
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise CommandError(f"{url}{path}: 答复不是 JSON 对象 / the answer is no JSON object")
-    return document
+    if len(data) > MAX_BYTES:
+        raise CommandError(f"{url}{path}: 答复过大 / the answer is larger than {MAX_BYTES} octets")
+    return data
 
 
 def _refusal(url: str, path: str, error: urllib.error.HTTPError) -> str:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
 from bridge.cli.fax_board import board_words
-from bridge.cli.output import AsJson, Config, emit, shown
-from bridge.cli.reach import TokenFile, Url, asked
+from bridge.cli.output import AsJson, CommandError, Config, emit, shown
+from bridge.cli.reach import TokenFile, Url, asked, fetched
 from bridge.settings.model import DEFAULT_CONFIG
 
 app = typer.Typer(help="传真台 / the fax desk", no_args_is_help=True)
+
+_FORMS: Final = {
+    ".pdf": "pdf",
+    ".png": "png",
+    ".tiff": "tiff",
+    ".tif": "tiff",
+    ".html": "html",
+    ".txt": "text",
+}
 
 Modem = Annotated[
     str, typer.Option(help="调制解调器,缺省为全部发送 / a modem of the board; else all sending")
@@ -87,6 +97,29 @@ def unblock(
     """核对后恢复拨打 / open a number again, once it has been checked."""
     body = {"number": number}
     _do(url, token_file, config, as_json, "unblock", body, "可以拨打 / open")
+
+
+@app.command()
+def report(
+    attempt: Annotated[str, typer.Argument(help="发送编号,见 order show / as order show has it")],
+    into: Annotated[Path, typer.Option("--into", help="文件 .pdf .png .tiff .html .txt / file")],
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """传真发送报告,附首页图像 / what became of a fax, with the picture of its first page."""
+    form = _FORMS.get(into.suffix)
+    if form is None:
+        raise CommandError(f"{into}: 后缀应为 / the suffix is one of {', '.join(_FORMS)}")
+    order = attempt.rpartition(".")[0]
+    path = f"orders/{quote(order, safe='')}/attempts/{quote(attempt, safe='')}/report?form={form}"
+    file = fetched(url, token_file, config, path)
+    try:
+        into.write_bytes(file)
+    except OSError as error:
+        raise CommandError(f"{into}: 无法写入 / cannot be written: {error}") from error
+    emit(as_json, {"attempt": attempt, "file": str(into)}, str(into))
 
 
 def _do(

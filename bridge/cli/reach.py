@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.daemon import ask, read_token
+from bridge.cli.daemon import ask, fetch, read_token
 from bridge.cli.output import CommandError, settings_of
 
 COMMAND_SECONDS = 20.0
@@ -34,6 +34,17 @@ def asked(
     timeout: float = COMMAND_SECONDS,
 ) -> dict[str, Any]:
     """The daemon's answer. Raises CommandError: no token, no daemon, refused."""
+    where, token = _reached(url, token_file, config)
+    return ask(where, f"/api/v1/{path}", token, method, body, timeout)
+
+
+def fetched(url: str | None, token_file: Path | None, config: Path, path: str) -> bytes:
+    """A file of the daemon. Raises CommandError: no token, no daemon, refused."""
+    where, token = _reached(url, token_file, config)
+    return fetch(where, f"/api/v1/{path}", token, COMMAND_SECONDS)
+
+
+def _reached(url: str | None, token_file: Path | None, config: Path) -> tuple[str, str]:
     if token_file is None:
         raise CommandError(
             "需要令牌:--token-file 或 BRIDGE110_TOKEN_FILE / a token is needed: make one with "
@@ -42,4 +53,4 @@ def asked(
     if url is None:
         http = settings_of(config).http
         url = f"http://{http.host}:{http.port}"
-    return ask(url, f"/api/v1/{path}", read_token(token_file), method, body, timeout)
+    return url, read_token(token_file)

@@ -32,6 +32,7 @@ STATUS: Mapping[str, int] = {
     "no-such-case": 404,
     "no-such-unit": 404,
     "no-such-order": 404,
+    "no-such-attempt": 404,
     "no-such-report": 404,
     "no-such-channel": 404,
     "reason-missing": 400,

@@ -76,6 +76,10 @@ class Canvas:
             (box.x, box.y, box.right - 1, box.bottom - 1), outline=BLACK, width=width
         )
 
+    def paste(self, picture: Image.Image, x: int, y: int) -> None:
+        """Another picture of black and white, its upper left corner at x, y."""
+        self.image.paste(picture.convert("1"), (x, y))
+
     def symbol(self, box: Box, rows: Sequence[bytearray], module: int) -> None:
         """A QR symbol with its upper left corner at the box's."""
         for down, row in enumerate(rows):

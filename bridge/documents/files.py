@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageSequence
 
 from bridge.documents.metric import X_DPI, Y_DPI
 
@@ -99,3 +99,23 @@ def pdf(pages: Sequence[Image.Image], title: str) -> bytes:
         producer="bridge110",
     )
     return out.getvalue()
+
+
+def png(page: Image.Image) -> bytes:
+    """One picture as PNG, for screens."""
+    out = io.BytesIO()
+    page.save(out, "PNG", dpi=(X_DPI, Y_DPI), optimize=True)
+    return out.getvalue()
+
+
+def png_of(file: bytes) -> bytes:
+    """The pages of a TIFF of ours below one another, as one PNG."""
+    with Image.open(io.BytesIO(file), formats=["TIFF"]) as pages:
+        frames = [frame.convert("1") for frame in ImageSequence.Iterator(pages)]
+    width = max(frame.width for frame in frames)
+    whole = Image.new("1", (width, sum(frame.height for frame in frames)), 255)
+    y = 0
+    for frame in frames:
+        whole.paste(frame, (0, y))
+        y += frame.height
+    return png(whole)

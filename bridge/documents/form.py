@@ -63,3 +63,5 @@ class Form:
     notes: Sequence[str] = ()
     signs: Sequence[str] = ()
     slip: Slip | None = None
+    picture: bytes = b""
+    """TIFF of what was sent; its first page is shown below everything else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from bridge.documents.canvas import RULE, Canvas, pitch
 from bridge.documents.form import Cell, Form, Row, Slip
-from bridge.documents.metric import BOTTOM, INNER, MARGIN_X, TOP, Box, px, py
+from bridge.documents.metric import BOTTOM, INNER, MARGIN_X, TOP, WIDTH, Box, px, py
 from bridge.documents.slip import GEOMETRY, LAYOUT, MODULE, modules, payload
 from bridge.documents.typeface import Typeface, fit
 
@@ -25,6 +26,8 @@ FOOT: Final = py(6)
 GAP: Final = py(3)
 MAX_PAGES: Final = 20
 """More is no order but an attack; the last page says that the rest is kept at the centre."""
+LEAST_PICTURE: Final = py(110)
+"""A picture of a page that is lower than this cannot be read: it goes on a page of its own."""
 CUT_WORDS: Final = "（未完，其余内容请向指挥中心查询）"
 
 
@@ -54,6 +57,8 @@ class _Pages:
             self._note(note)
         if self._form.signs:
             self._signs()
+        if self._form.picture:
+            self._picture(self._form.picture)
         for number, page in enumerate(self._pages, 1):
             words = f"第 {number} 页  共 {len(self._pages)} 页"
             page.centred(Box(MARGIN_X, BOTTOM - FOOT, INNER, FOOT), [words], SMALL)
@@ -206,6 +211,22 @@ class _Pages:
         for number, words in enumerate(self._form.signs):
             self._pages[-1].lines(MARGIN_X + number * width, self._y + py(4), [words], BODY)
 
+    def _picture(self, tiff: bytes) -> None:
+        """The first page that was sent, as large as the rest of the page lets it be."""
+        self._ruled_from = None
+        shown = first_page(tiff)
+        if self._limit - self._y < LEAST_PICTURE:
+            self._pages.append(Canvas(self._face))
+            self._y = TOP
+        room = self._limit - self._y - 2 * RULE - GAP
+        scale = min(room / shown.height, (INNER - 2 * RULE) / shown.width, 1.0)
+        size = (round(shown.width * scale), round(shown.height * scale))
+        small = shown.convert("L").resize(size, Image.Resampling.BOX)
+        x, y = (WIDTH - size[0]) // 2, self._y + GAP + RULE
+        page = self._pages[-1]
+        page.paste(small.point(_darker), x, y)
+        page.frame(Box(x - RULE, y - RULE, size[0] + 2 * RULE, size[1] + 2 * RULE), RULE)
+
     def _slip(self, slip: Slip) -> None:
         page, places = self._pages[-1], GEOMETRY[LAYOUT]
         area = places.area
@@ -229,6 +250,17 @@ class _Pages:
         page.lines(
             area.x, low + pitch(BODY), self._face.lines(slip.notes, SMALL, area.w)[:1], SMALL
         )
+
+
+def first_page(tiff: bytes) -> Image.Image:
+    """The first page of a file of ours."""
+    with Image.open(io.BytesIO(tiff), formats=["TIFF"]) as picture:
+        return picture.convert("1")
+
+
+def _darker(shade: int) -> int:
+    """Thin strokes stay when a page is made smaller: what is a quarter dark is black."""
+    return 0 if shade < 255 * 0.75 else 255
 
 
 def _height(lines: int) -> int:

@@ -17,7 +17,14 @@ from bridge.documents.typeface import DEFAULT_FONT, Typeface
 from bridge.documents.values import Sheet, kind_of
 from bridge.documents.words import html, text
 from bridge.domain.delivery import OrderSheet
-from bridge.domain.paper import CallbackSheet, NoticeSheet, Paper, PaperError, ReceiptSheet
+from bridge.domain.paper import (
+    CallbackSheet,
+    FaxReport,
+    NoticeSheet,
+    Paper,
+    PaperError,
+    ReceiptSheet,
+)
 
 MAX_WAITING: Final = 2_000
 """Papers asked for and not yet made; 200 orders at once are a tenth of it."""
@@ -141,6 +148,15 @@ def specimens() -> list[Sheet]:
             from_desk="110",
             to_desk="12345",
             requested_at=_MOMENT,
+            centre=centre,
+        ),
+        FaxReport(
+            attempt="specimen",
+            order="specimen",
+            case="specimen",
+            unit_name=unit,
+            number="110",
+            outcome="delivered",
             centre=centre,
         ),
     ]

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bridge.documents.form import Cell, Form, Row, Slip, Tick
 from bridge.documents.values import DRILL_PREFIX, NEEDED, Sheet, kind_of, marks, names, values
 from bridge.domain.delivery import OrderSheet
-from bridge.domain.paper import PaperKind
+from bridge.domain.paper import FaxReport, PaperKind
 from bridge.settings.toml_lines import KeyPath, key_lines, line_of
 from bridge.share import share
 
@@ -97,6 +97,7 @@ class Template:
             notes=[_filled(note, words) for note in file.notes],
             signs=[_filled(sign, words) for sign in file.signs],
             slip=_slip(file.slip, sheet, words),
+            picture=sheet.picture if isinstance(sheet, FaxReport) else b"",
         )
 
 
@@ -120,7 +121,7 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 
 
 def read_templates(directory: Path | None = None) -> dict[PaperKind, Template]:
-    """The four templates `<kind>.toml`: the locality's where it has one, else those that travel
+    """The templates `<kind>.toml`: the locality's where it has one, else those that travel
     with the code. Raises TemplateError with every fault of every file."""
     shipped = share("config") / "documents"
     found: dict[PaperKind, Template] = {}

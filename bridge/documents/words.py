@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Final
 
 import segno
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bridge.documents.files import png
 from bridge.documents.form import Form
+from bridge.documents.raster import first_page
 from bridge.documents.slip import MASK, payload
 
 _PAGES: Final = Environment(
@@ -24,8 +27,14 @@ def html(form: Form) -> str:
     if form.slip is not None:
         text = payload(form.slip.order, form.slip.code, "L")
         symbol = segno.make(text, mask=MASK, error="m", micro=False).svg_data_uri(scale=4)
+    picture = ""
+    if form.picture:
+        shown = base64.b64encode(png(first_page(form.picture))).decode()
+        picture = f"data:image/png;base64,{shown}"
     columns = max(len(row.cells) for row in form.rows)
-    return _PAGES.get_template("form.html").render(form=form, symbol=symbol, columns=columns)
+    return _PAGES.get_template("form.html").render(
+        form=form, symbol=symbol, picture=picture, columns=columns
+    )
 
 
 def text(form: Form) -> str:

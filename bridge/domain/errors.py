@@ -31,6 +31,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "no-such-case": ("没有这个求助件", "no such case"),
     "no-such-unit": ("没有这个联动单位", "no such unit"),
     "no-such-order": ("没有这条指令", "no such order"),
+    "no-such-attempt": ("没有这次发送", "no such attempt"),
     "no-such-report": ("没有这条反馈", "no such report"),
     "no-such-channel": ("没有这个通道", "no such channel"),
     "reason-missing": ("请写明原因", "say why"),

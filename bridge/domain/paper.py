@@ -5,7 +5,7 @@ The order's own paper is made of `delivery.OrderSheet`. Times are UTC-aware; lim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ class PaperKind(StrEnum):
     NOTICE = "notice"
     CALLBACK = "callback"
     RECEIPT = "receipt"
+    FAX = "fax"
 
 
 class PaperError(ValueError):
@@ -93,6 +94,37 @@ class ReceiptSheet:
     seat: str = ""
     centre: str = ""
     drill: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaxReport:
+    """Confirmation report 发送报告 of one fax: what became of it, and the picture that was sent.
+
+    `outcome` is delivered, unknown, failed, withdrawn or queued/sending while it goes on; `bps` 0:
+    nothing was agreed. `other_station`: the far machine calls itself by another number than the one
+    dialled. `picture` is the TIFF that was sent; empty where no copy is kept.
+    """
+
+    attempt: str
+    order: str
+    case: str
+    unit_name: str
+    number: str
+    outcome: str
+    far_id: str = ""
+    other_station: bool = False
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    pages: int = 0
+    of: int = 0
+    bps: int = 0
+    coding: str = ""
+    ecm: bool = False
+    repeat: bool = False
+    detail: str = ""
+    centre: str = ""
+    drill: bool = False
+    picture: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+from fastapi import APIRouter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
@@ -321,8 +322,8 @@ def make_fax(recorder: Recorder, view: View, paused: list[Mapping[str, str]]) ->
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Kit]:
-    """A desk that serves on a free port of the loopback interface."""
+async def running(directory: Path, *more: APIRouter) -> AsyncIterator[Kit]:
+    """A desk that serves on a free port of the loopback interface, with `more` routes."""
     site = settings(directory)
     tokens = {}
     if not site.http.tokens_file.exists():
@@ -404,7 +405,7 @@ async def running(directory: Path) -> AsyncIterator[Kit]:
             cases=cases,
             orders=orders,
             listening=listen("127.0.0.1", 0),
-            doors=[faxes(fax, view)],
+            doors=[faxes(fax, view), *more],
         )
         writing = tasks.create_task(recorder.run())
         serving = tasks.create_task(desk.run(stop))

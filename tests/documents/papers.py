@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from bridge.documents.form import Tick
 from bridge.documents.slip import GEOMETRY, LAYOUT
 from bridge.domain.delivery import OrderSheet
-from bridge.domain.paper import CallbackSheet, NoticeSheet, ReceiptSheet
+from bridge.domain.paper import CallbackSheet, FaxReport, NoticeSheet, ReceiptSheet
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -58,7 +58,9 @@ def order_sheet(**more: object) -> OrderSheet:
     return OrderSheet(**(said | more))  # type: ignore[arg-type]
 
 
-def other_sheets(words: str = "求助内容") -> list[NoticeSheet | CallbackSheet | ReceiptSheet]:
+def other_sheets(
+    words: str = "求助内容",
+) -> list[NoticeSheet | CallbackSheet | ReceiptSheet | FaxReport]:
     """One of each other paper, with these words in every field of text."""
     return [
         NoticeSheet(
@@ -106,6 +108,19 @@ def other_sheets(words: str = "求助内容") -> list[NoticeSheet | CallbackShee
             accepted_by=words,
             ticket=words,
             seat=words,
+            centre=words,
+        ),
+        FaxReport(
+            attempt="F-1",
+            order=ORDER,
+            case="C-1",
+            unit_name=words,
+            number=words,
+            outcome="delivered",
+            far_id=words,
+            detail=words,
+            coding=words,
+            bps=14400,
             centre=words,
         ),
     ]

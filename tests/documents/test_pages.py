@@ -98,13 +98,14 @@ def test_what_was_kept_back_leaves_no_row(documents: Documents) -> None:
 
 
 def test_the_other_papers_say_what_they_must(documents: Documents) -> None:
-    notice, callback, receipt = (documents.make(sheet) for sheet in other_sheets("甲乙丙"))
+    notice, callback, receipt, fax = (documents.make(sheet) for sheet in other_sheets("甲乙丙"))
     assert "督办通知单" in notice.title
     assert "2026年03月02日 16时30分" in notice.text  # the limit, in the site's own time
     assert "服务态度:满意" in callback.text
     assert "处置速度:不满意" in callback.text
     assert "移交状态:已接受" in receipt.text
-    for paper in (notice, callback, receipt):
+    assert "结果:已送达，对方逐页确认" in fax.text
+    for paper in (notice, callback, receipt, fax):
         assert paper.pages == len(pages_of(paper.tiff)) == 1
         assert paper.pdf.startswith(b"%PDF-")
 
