@@ -184,7 +184,10 @@ async def test_what_nobody_can_read_leaves_the_modem_and_what_is_stored_too(
             r.radio.stored[index] = digits
             r.radio.say(f'+CMTI: "SM",{index}')
         await until(lambda: r.radio.stored == {})
-        assert len(r.of(RawIn)) == len(unread)
+        shown = [raw.why for raw in r.of(RawIn) if raw.why != "noise"]
+        assert [why.rpartition(": ")[2] for why in shown] == [
+            *("8-bit data", "a message of another kind", r"sender 'A\nB'")
+        ]
         assert r.of(TextIn) == []
         r.radio.text_from(PHONE, "到场")
         await until(lambda: bool(r.of(TextIn)))
