@@ -22,6 +22,7 @@ class AtSession:
         self._link: SerialLink | None = None
         self._turn = asyncio.Lock()
         self._waiting: asyncio.Future[Answer] | None = None
+        self._then: Callable[[Answer], None] = lambda _: None
         self._free = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._writing: set[asyncio.Task[None]] = set()
@@ -35,16 +36,19 @@ class AtSession:
         """The state, for views and tests."""
         return self._dialogue
 
-    async def send(self, command: Command) -> Answer:
+    async def send(
+        self, command: Command, then: Callable[[Answer], None] = lambda _: None
+    ) -> Answer:
         """The answer to `command`, after those before it. An end LOST or TIMEOUT means unknown,
-        unless `sent_payload` is false for a command with payload. Raises AtInjection."""
+        unless `sent_payload` is false for a command with payload. `then` is called with it before
+        `on_event` gets what the device said afterwards. Raises AtInjection."""
         async with self._turn:
             while not self._dialogue.ready:
                 self._free.clear()
                 await self._free.wait()
             loop = asyncio.get_running_loop()
             waiting: asyncio.Future[Answer] = loop.create_future()
-            self._waiting = waiting
+            self._waiting, self._then = waiting, then
             try:
                 self._carry_out(self._dialogue.start(command, loop.time()))
                 return await waiting
@@ -85,6 +89,7 @@ class AtSession:
                 self._put(output.data)
             elif isinstance(output, Answer):
                 if self._waiting is not None and not self._waiting.done():
+                    self._then(output)
                     self._waiting.set_result(output)
             else:
                 self._on_event(output)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from bridge.cli import hardware_fax, hardware_radio
+from bridge.cli import hardware_fax, hardware_radio, hardware_rig
 from bridge.cli.output import AsJson, CommandError, emit, shown, table
 from hardware.fax.replay import ReplayError
 from hardware.fax.replay import replay as play_again
@@ -18,6 +18,7 @@ from hardware.trace import TraceError, read_trace
 app = typer.Typer(help="串口设备 / serial devices, without the daemon", no_args_is_help=True)
 app.add_typer(hardware_fax.app, name="fax")
 hardware_radio.register(app)
+hardware_rig.register(app)
 
 STABLE: Final = ("/dev/serial/by-id", "/dev/serial/by-path")
 
@@ -49,7 +50,7 @@ def replay(
     """重放字节记录:传真重放给现在的驱动,电台逐条解读 / a trace again: a fax call to the driver of
     today, a radio's read line by line."""
     if driver != "fax":
-        hardware_radio.replay(trace, driver, as_json)
+        hardware_rig.replay(trace, driver, as_json)
         return
     try:
         again = play_again(list(read_trace(trace)))

@@ -394,11 +394,10 @@ class SmsModem:
                 payload=digits,
                 direct=(r"\+CMGS: ?\d{1,3}",),
                 timeout_s=SEND_S,
-            )
+            ),
+            lambda answer: self._accepted(key, number, answer),
         )
         if answer.end is End.OK:
-            reference = int(answer.lines[0].partition(":")[2]) & 0xFF if answer.lines else 0
-            self._tell_all(self.book.bind(key, number, reference))
             return True
         if answer.end is End.ERROR or not answer.sent_payload:
             self._tell_all(
@@ -407,6 +406,12 @@ class SmsModem:
         else:
             self._tell_all(self.book.unclear(key, number, str(answer.end)))
         return False
+
+    def _accepted(self, key: str, number: int, answer: Answer) -> None:
+        """The network took it; its report may stand in the next line."""
+        if answer.end is End.OK:
+            reference = int(answer.lines[0].partition(":")[2]) & 0xFF if answer.lines else 0
+            self._tell_all(self.book.bind(key, number, reference))
 
     async def _wait_usable(self) -> bool:
         if not self._ready.is_set():

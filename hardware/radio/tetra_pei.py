@@ -441,10 +441,11 @@ class TetraPei:
                     payload=pdu.hex().upper(),
                     direct=(r"\+CMGS: ?\d+",),
                     timeout_s=self._dialect.answer_s + 2,
-                )
+                ),
+                lambda answer: self._accepted(job, number, answer),
             )
             if answer.end is End.OK:
-                await self._accepted(job, number, answer)
+                await self._wait_sent(job, number)
                 return True
             if answer.end in (End.TIMEOUT, End.LOST) or answer.code == PERHAPS_SENT:
                 if answer.sent_payload:
@@ -474,12 +475,16 @@ class TetraPei:
             await asyncio.sleep(self._busy_wait(0))
         return answer.end is End.OK
 
-    async def _accepted(self, job: _Job, number: int, answer: Answer) -> None:
-        """The terminal took it; wait a little for the network's word before the next part."""
+    def _accepted(self, job: _Job, number: int, answer: Answer) -> None:
+        """The terminal took it; the network's word may stand in the next line."""
+        if job.key and answer.end is End.OK:
+            instance = int(answer.lines[0].partition(":")[2]) if answer.lines else 0
+            self.book.accepted(job.key, number, instance)
+
+    async def _wait_sent(self, job: _Job, number: int) -> None:
+        """Wait a little for the network's word before the next part."""
         if not job.key:
             return
-        instance = int(answer.lines[0].partition(":")[2]) if answer.lines else 0
-        self.book.accepted(job.key, number, instance)
         try:
             async with asyncio.timeout(self._dialect.sent_wait_s):
                 while self.book.waits_for_network(job.key, number):

@@ -96,6 +96,8 @@ class LineBox:
         self.heard = bytearray()
         self.port = 0
         self.drop_on_close = True
+        self.open_pulse_s = 0.0
+        """How long both lines are up when a client comes, as a kernel has it on a local port."""
         self.changed = asyncio.Event()
 
     async def open(self, port: int = 0) -> None:
@@ -142,6 +144,10 @@ class LineBox:
             writer.close()
             return
         self._writer = writer
+        if self.open_pulse_s:
+            self.lines.rts = self.lines.dtr = True
+            await asyncio.sleep(self.open_pulse_s)
+            self.lines.rts = self.lines.dtr = False
         manager = self._manager = _Manager(cast(Any, self.lines), cast(Any, _Out(writer)))
         poll = asyncio.ensure_future(self._poll(manager))
         try:

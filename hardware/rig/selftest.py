@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from hardware.port import PortSettings, open_port
-from hardware.radio.events import RadioEvent
+from hardware.port import Port, PortError, PortGone, PortSettings, open_port
+from hardware.radio.events import Health, RadioEvent
 from hardware.radio.keying import Act, KeyingTimes
 from hardware.radio.line_keyed import LineKeyed, Wiring
 from hardware.rig.line_box import LineBox
-from hardware.serial_link import SerialLink
 
 OPENINGS: Final = 5
 LOOK_S: Final = 0.002
@@ -65,19 +64,27 @@ class BoxObserver:
 class CrossObserver:
     """A second adapter whose CTS is our RTS and whose DSR is our DTR (null-modem cable)."""
 
-    def __init__(self, link: SerialLink, wiring: Wiring) -> None:
-        self._link = link
+    def __init__(self, port: Port, name: str, wiring: Wiring) -> None:
+        self._port = port
+        self._name = name
         self._wanted = wiring.outputs(True)
         self._edges: list[tuple[float, bool]] = []
+        self._gone = ""
+        port.start(lambda _: None, self._lost)
+
+    def _lost(self, reason: str) -> None:
+        self._gone = f"{self._name}: {reason}"
 
     def edges(self) -> Sequence[tuple[float, bool]]:
         return self._edges
 
     async def watch(self) -> None:
-        """Look without pause, until cancelled."""
+        """Look without pause, until cancelled. Raises PortError."""
         loop = asyncio.get_running_loop()
         while True:
-            lines = await self._link.lines()
+            if self._gone:
+                raise PortGone(self._gone)
+            lines = await self._port.lines()
             levels = {"rts": lines.cts, "dtr": lines.dsr}
             keyed = all(levels[line] == level for line, level in self._wanted.items())
             if not self._edges or self._edges[-1][1] != keyed:
@@ -85,27 +92,65 @@ class CrossObserver:
             await asyncio.sleep(LOOK_S)
 
 
+async def across(
+    settings: PortSettings, watch: PortSettings, wiring: Wiring, rng: random.Random
+) -> list[Finding]:
+    """The self-test with the other end of a null-modem cross as observer. Raises PortError: a port
+    that cannot be opened, has no modem lines (a pty), or sees nothing of the other."""
+    port = await open_port(watch)
+    observer = CrossObserver(port, watch.name, wiring)
+    looking: asyncio.Task[None] | None = None
+    try:
+        await port.lines()
+        looking = asyncio.ensure_future(observer.watch())
+        measuring = asyncio.ensure_future(selftest(settings, wiring, observer, rng))
+        await asyncio.wait((looking, measuring), return_when=asyncio.FIRST_COMPLETED)
+        if not measuring.done():
+            measuring.cancel()
+            await asyncio.wait((measuring,))
+            looking.result()
+        return measuring.result()
+    finally:
+        if looking is not None:
+            looking.cancel()
+            await asyncio.wait((looking,))
+        await port.close()
+
+
 async def selftest(
     settings: PortSettings, wiring: Wiring, observer: Observer, rng: random.Random
 ) -> list[Finding]:
-    """Open, key and let the timer run out; what the observer saw of it."""
+    """Open, key and let the timer run out; what the observer saw of it. Raises PortError."""
+    try:
+        return await _measured(settings, wiring, observer, rng)
+    except TimeoutError as error:
+        raise PortError(
+            f"{settings.name}: 观测端看不到发射,请检查交叉线与接线 / the observer saw no key-up: "
+            "look at the cross and the wiring"
+        ) from error
+
+
+async def _measured(
+    settings: PortSettings, wiring: Wiring, observer: Observer, rng: random.Random
+) -> list[Finding]:
     report = [await _openings(settings, wiring, observer)]
     times = KeyingTimes(lead_in_s=0.3, tail_s=0.1, time_out_s=TIMER_S)
-    told: list[RadioEvent] = []
-    radio = LineKeyed(settings, wiring, times, emit=told.append, rng=rng)
+    usable = asyncio.Event()
+
+    def told(event: RadioEvent) -> None:
+        if isinstance(event, Health) and event.usable:
+            usable.set()
+
+    radio = LineKeyed(settings, wiring, times, emit=told, rng=rng)
     stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(radio.run(stop))
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while True:
-                    if radio.health.usable:
-                        break
-                    await asyncio.sleep(0.01)
-            report += await _keying(radio, times, observer)
-        finally:
-            stop.set()
-    return report
+    running = asyncio.ensure_future(radio.run(stop))
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await usable.wait()
+        return report + await _keying(radio, times, observer)
+    finally:
+        stop.set()
+        await running
 
 
 async def _openings(settings: PortSettings, wiring: Wiring, observer: Observer) -> Finding:
@@ -115,8 +160,11 @@ async def _openings(settings: PortSettings, wiring: Wiring, observer: Observer) 
     before = len(observer.edges())
     for _ in range(OPENINGS):
         port = await open_port(idle)
-        await asyncio.sleep(0.05)
-        await port.close()
+        try:
+            await port.set_lines(rts=levels.get("rts"), dtr=levels.get("dtr"))
+            await asyncio.sleep(0.05)
+        finally:
+            await port.close()
         await asyncio.sleep(0.05)
     edges = list(observer.edges())[before:]
     longest = max((b[0] - a[0] for a, b in itertools.pairwise(edges) if a[1]), default=0.0)

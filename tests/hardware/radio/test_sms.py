@@ -169,6 +169,14 @@ async def test_a_restart_is_followed_and_messages_left_on_the_card_are_read(tmp_
         await r.wait_stage("again", Stage.DELIVERED)
 
 
+async def test_a_report_in_the_same_breath_as_the_answer_is_not_missed(tmp_path: Path) -> None:
+    async with sms(tmp_path) as r:
+        r.radio.ways.submit_s = r.radio.ways.report_s = 0
+        r.driver.send_text("k", PHONE, LONG)
+        await r.wait_stage("k", Stage.DELIVERED)
+        assert r.stages("k") == [Stage.SENDING, Stage.SENT, Stage.DELIVERED]
+
+
 async def test_what_nobody_can_read_leaves_the_modem_and_what_is_stored_too(
     tmp_path: Path,
 ) -> None:

@@ -52,6 +52,21 @@ async def test_a_chinese_order_of_300_characters_is_received_read_and_answered(
         assert r.of(StatusIn) == [StatusIn(OFFICER, "9001", 0x8003)]
 
 
+async def test_the_networks_word_in_the_same_breath_as_the_answer_is_not_missed(
+    tmp_path: Path,
+) -> None:
+    async with pei(tmp_path, ways=Behaviour(sent_s=0)) as r:
+        r.air.sets[OFFICER] = Set(received=False, consumed=False)
+        await r.wait_usable()
+        began = asyncio.get_running_loop().time()
+        r.driver.send_text("order-1", OFFICER, LONG)
+        await r.wait_stage("order-1", Stage.SENT)
+        assert r.stages("order-1") == [Stage.SENDING, Stage.SENT]
+        took = asyncio.get_running_loop().time() - began
+        assert took < PEI.sent_wait_s, "no part waited for a word that had come"
+        assert text_heard(r.air.heard) == LONG
+
+
 async def test_a_set_that_is_off_leaves_the_order_sent_and_not_delivered(tmp_path: Path) -> None:
     async with pei(tmp_path) as r:
         r.air.sets[OFFICER] = Set(on=False, stored=True)

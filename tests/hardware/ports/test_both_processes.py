@@ -1,0 +1,81 @@
+"""An order by radio through the daemon and the port process, both as they are in the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.lab.radios import ARRIVED
+from hardware.rig.air import Set
+from tests.hardware.ports.both import DUTY_SMS, OFFICER, both
+from tests.hardware.pty_kit import until
+
+pytestmark = pytest.mark.timeout(120)
+
+WORDS = "水管爆裂，路面积水已漫过人行道，请速到现场关阀抢修并回告。" * 11
+
+
+@pytest.mark.req("SB-11")
+@pytest.mark.req("SB-13")
+@pytest.mark.req("SB-15")
+async def test_300_characters_are_received_consumed_and_signed_by_the_status_of_arrival(
+    tmp_path: Path,
+) -> None:
+    async with both(tmp_path) as room:
+        await room.start()
+        assert len(WORDS) >= 300
+        ident = await room.order(WORDS)
+        order = await room.until(ident, state="dispatched")
+        read = await room.attempt(ident, "radio", "read")
+        assert [name for name in read["times"] if name != "queued"] == [
+            *("sending", "sent", "delivered", "read")
+        ]
+        (shown,) = room.shown()
+        assert WORDS in shown
+        order = await room.until(ident)
+        assert order["acknowledged"] is None, "what machines say signs nothing"
+        room.terminal.status_from(OFFICER, ARRIVED)
+        order = await room.until(ident, state="arrived")
+        assert (order["acknowledged"]["channel"], order["acknowledged"]["by"]) == ("radio", OFFICER)
+        clocks = {clock["name"]: clock for clock in order["clocks"]}
+        assert clocks["arrival"]["met_at"]
+        assert clocks["result"]["met_at"] is None
+        assert clocks["result"]["limit_s"] == 24 * 3600
+        assert order["missing"] == ["situation"]
+        assert room.modem.sent == []
+
+
+@pytest.mark.req("SB-11")
+async def test_a_set_that_is_off_is_sent_and_not_delivered_and_the_next_channel_begins(
+    tmp_path: Path,
+) -> None:
+    async with both(tmp_path) as room:
+        await room.start()
+        room.air.sets[OFFICER] = Set(on=False, stored=True)
+        ident = await room.order(WORDS)
+        await room.attempt(ident, "sms", "delivered")
+        order = await room.until(ident)
+        assert order["state"] == "dispatched"
+        (radio,) = [one for one in order["attempts"] if one["channel"] == "radio"]
+        assert (radio["state"], radio["data"]) == ("sent", {"stored": True})
+        assert room.shown() == []
+        assert {message.number for message in room.modem.sent} == {DUTY_SMS}
+        assert WORDS in "".join(message.text for message in room.modem.sent)
+
+
+async def test_a_cable_pulled_in_a_command_is_repeated_once_with_the_mark(tmp_path: Path) -> None:
+    async with both(tmp_path) as room:
+        await room.start()
+        room.terminal.ways.answer_s = 0.4
+        ident = await room.order("请速到场。")
+        await until(lambda: bool(room.terminal.sent))
+        room.pty.pull()
+        await room.attempt(ident, "radio", "unknown")
+        room.terminal.ways.answer_s = 0
+        room.terminal.restart()
+        room.pty.plug()
+        await room.attempt(ident, "radio", "read")
+        assert ["可能重复" in text for text in room.shown()] in ([True], [False, True])
+        room.terminal.status_from(OFFICER, ARRIVED)
+        await room.until(ident, state="arrived")
