@@ -234,6 +234,7 @@ class Daemon:
                     self.view,
                     self.spawn,
                     settings.site.zone,
+                    service,
                 )
                 self.orders.use(fax.channel)
                 self.papers.doors.append(fax.door)

@@ -21,6 +21,7 @@ OUTSIDE: Final = frozenset(
         "PJSIP_HEADER", "PJSIP_HEADERS", "PJSIP_RESPONSE_HEADER", "PJSIP_PARSE_URI",
         "PJSIP_HEADER_PARAM", "SIP_HEADER", "SIPCALLID", "INVALID_EXTEN", "MESSAGE",
         "MESSAGE_DATA", "SENDTEXT", "URIDECODE", "SMDI_MSG", "BLINDTRANSFER", "FORWARDERNAME",
+        "REMOTESTATIONID",
     }
 )  # fmt: skip
 OUTSIDE_OF_CHANNEL: Final = ("pjsip", "uri", "exten", "dnid", "callgroup")

@@ -11,8 +11,8 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -49,6 +49,8 @@ class Reading(Protocol):
 
 ReadPage = Callable[[Path], Awaitable[Reading]]
 """Reads the file of one page. Raises nothing for what stands in it."""
+ReadPages = Callable[[Path], Awaitable[Sequence[Reading]]]
+"""The same for a file of several, one reading a page; one in all where it cannot be read."""
 
 
 class Rules(Protocol):
@@ -164,19 +166,26 @@ class FaxInbox:
         if reading is not None:
             words = words or reading.trouble
         _log.info("fax.received", file=name, source=str(body.get("source", ""))[:20], words=words)
-        await self._tell.received(
-            Received(
-                channel=ChannelKind.FAX,
-                source=str(body.get("source", ""))[:20],
-                at=at,
-                key=name,
-                says=reading.says if reading is not None and not words else Says.NOTHING,
-                order=reading.order if reading is not None else None,
-                code=reading.code if reading is not None else None,
-                words=words,
-                attachments=(name,) if tiff else (),
-            )
-        )
+        source = str(body.get("source", ""))[:20]
+        page = page_received(source, at, name, reading, words)
+        await self._tell.received(page if tiff else replace(page, attachments=()))
+
+
+def page_received(
+    source: str, at: datetime, file: str, reading: Reading | None, words: str, key: str = ""
+) -> Received:
+    """What a page that was kept in `file` says. With `words`, or unread, a person looks."""
+    return Received(
+        channel=ChannelKind.FAX,
+        source=source,
+        at=at,
+        key=key or file,
+        says=reading.says if reading is not None and not words else Says.NOTHING,
+        order=reading.order if reading is not None else None,
+        code=reading.code if reading is not None else None,
+        words=words,
+        attachments=(file,),
+    )
 
 
 def page_name(body: Mapping[str, Any], at: datetime, seq: int) -> str:

@@ -21,7 +21,7 @@ from bridge.lab.packages import find_program
 from bridge.lab.ports import HOST
 from bridge.lab.progress import SetupError
 from bridge.lab.root import AsteriskRoot
-from bridge.lab.site import asterisk_conf
+from bridge.lab.site import LabSite, asterisk_conf
 
 BOOT_SECONDS: Final = 20.0
 MACHINE: Final = "800"
@@ -32,6 +32,12 @@ SILENT: Final = "803"
 """Answers and says nothing, like a person who waits."""
 PLAIN: Final = "804"
 """A fax machine with ECM that does not say who it is: the shortest call there is."""
+SOUND: Final = "805"
+"""Like 800, but never over T.38."""
+RINGS: Final = "806"
+"""Rings, and nobody answers."""
+PERSON: Final = "807"
+"""Answers, hears the calling tone and hangs up."""
 FIRST: Final = ("nice", "-n", "-15")
 """Soft modems and their exchange come first: hardware modems have processors of their own. Without
 the right to it, they run like everybody."""
@@ -40,7 +46,13 @@ _MODULES: Final = (
     *("res_timing_timerfd", "codec_ulaw", "codec_alaw", "codec_resample", "format_wav"),
     *("chan_iax2", "res_crypto", "res_fax", "res_fax_spandsp", "app_dial", "app_verbose"),
     *("app_exec", "res_clioriginate", "func_channel", "func_logic", "func_strings"),
-    *("func_callerid", "bridge_simple", "pbx_config"),
+    *("func_callerid", "bridge_simple", "pbx_config", "app_playtones"),
+)
+_SIP_MODULES: Final = (
+    *("res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb", "res_pjproject"),
+    *("res_pjsip", "res_pjsip_session", "res_pjsip_endpoint_identifier_ip", "res_pjsip_sdp_rtp"),
+    *("res_pjsip_outbound_authenticator_digest", "res_pjsip_caller_id", "res_rtp_asterisk"),
+    *("res_pjsip_t38", "res_pjsip_pubsub", "res_pjsip_outbound_publish", "chan_pjsip"),
 )
 _PLAN: Final = f"""[general]
 static = yes
@@ -56,14 +68,23 @@ exten => {NO_ECM},1,Answer()
 exten => {PLAIN},1,Answer()
  same => n,Set(FAXOPT(ecm)=yes)
  same => n,ReceiveFAX(${{RECEIVED}}/${{CALLERID(num)}}-${{UNIQUEID}}.tif)
+exten => {SOUND},1,Answer()
+ same => n,Set(FAXOPT(ecm)=yes)
+ same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
+ same => n,ReceiveFAX(${{RECEIVED}}/${{CALLERID(num)}}-${{UNIQUEID}}.tif,F)
+exten => {RINGS},1,Ringing()
+ same => n,Wait(90)
+exten => {PERSON},1,Answer()
+ same => n,Wait(8)
+ same => n,Hangup()
 exten => {BUSY},1,Busy(5)
 exten => {SILENT},1,Answer()
  same => n,Wait(90)
 exten => _70XX,1,Dial(IAX2/${{EXTEN}},60)
 [machine]
-exten => _70XX,1,Set(FAXOPT(ecm)=${{IF($["${{FAXECM}}"="no"]?no:yes)}})
+exten => send,1,Set(FAXOPT(ecm)=${{IF($["${{FAXECM}}"="no"]?no:yes)}})
  same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
- same => n,SendFAX(${{FAXFILE}})
+ same => n,SendFAX(${{FAXFILE}},f)
 [globals]
 RECEIVED = {{received}}
 """
@@ -76,6 +97,10 @@ class FaxNetwork:
     root: AsteriskRoot
     path: Path
     lines: tuple[str, ...] = ("7001", "7002")
+    sip_port: int = 0
+    """Where the exchange speaks SIP with the bridge's own Asterisk, 0 where it does not."""
+    bridge: LabSite | None = None
+    """The site at the other end of that."""
     _iax_port: int = 0
     _asterisk: asyncio.subprocess.Process | None = field(default=None, init=False)
     _modems: dict[str, asyncio.subprocess.Process] = field(default_factory=dict, init=False)
@@ -154,10 +179,33 @@ class FaxNetwork:
             await asyncio.sleep(0.05)
 
     async def send(self, line: str, document: Path, *, ecm: bool = True) -> None:
-        """Let a fax machine call the line and send the TIFF."""
+        """Let a fax machine call the line and send the TIFF. Other numbers than those of modems
+        are the bridge's: `7120@bridge` on its fax lines, `7110@unit` as one of its units."""
+        way = f"IAX2/{line}" if line in self.lines else f"PJSIP/{line}"
         await self.console(f"dialplan set global FAXFILE {document}")
         await self.console(f"dialplan set global FAXECM {'yes' if ecm else 'no'}")
-        await self.console(f"channel originate IAX2/{line} extension {line}@machine")
+        await self.console(f"channel originate {way} extension send@machine")
+
+    def _sip(self) -> str:
+        """The way to the bridge's Asterisk: as its fax lines, and as one of its units."""
+        if self.bridge is None:
+            return ""
+        port, unit = self.bridge.ports.sip, self.bridge.units[-1]
+        ours = f"type = aor\ncontact = sip:{HOST}:{port}\n"
+        sound = (
+            f"type = endpoint\ncontext = lines\ndisallow = all\nallow = alaw,ulaw\n"
+            f"direct_media = no\nmedia_address = {HOST}\nbind_rtp_to_media_address = yes\n"
+        )
+        return (
+            f"[transport-udp]\ntype = transport\nprotocol = udp\nbind = {HOST}:{self.sip_port}\n"
+            f"[bridge]\n{sound}aors = bridge\nfrom_user = fax\n"
+            f"t38_udptl = yes\nt38_udptl_ec = redundancy\nt38_udptl_maxdatagram = 400\n"
+            f"t38_bind_udptl_to_media_address = yes\n"
+            f"[bridge]\n{ours}[bridge]\ntype = identify\nendpoint = bridge\nmatch = {HOST}\n"
+            f"[unit]\n{sound}aors = unit\nfrom_user = {unit}\noutbound_auth = unit\n"
+            f"[unit]\n{ours}[unit]\ntype = auth\nauth_type = digest\nusername = {unit}\n"
+            f"password = {self.bridge.sip_secret}\n"
+        )
 
     def _configure(self) -> None:
         etc = self.path / "etc"
@@ -173,7 +221,8 @@ class FaxNetwork:
             f"requirecalltoken = no\ndisallow = all\nallow = ulaw\n"
             for line, port in self._modem_ports.items()
         )
-        modules = "".join(f"load = {name}.so\n" for name in _MODULES)
+        loaded = _MODULES + (_SIP_MODULES if self.bridge is not None else ())
+        modules = "".join(f"load = {name}.so\n" for name in loaded)
         files = {
             "asterisk.conf": asterisk_conf(self.path, self.root.module_dir),
             "modules.conf": f"[modules]\nautoload = no\n{modules}",
@@ -184,6 +233,8 @@ class FaxNetwork:
             "res_fax.conf": "[general]\nmaxrate = 14400\nminrate = 2400\n",
             "manager.conf": "[general]\nenabled = no\n",
             "udptl.conf": "[general]\n",
+            "pjsip.conf": self._sip(),
+            "rtp.conf": "[general]\nrtpstart = 9000\nrtpend = 9400\n",
         }
         owner = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
         for line, port in self._modem_ports.items():

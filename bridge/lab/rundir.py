@@ -34,6 +34,11 @@ class RunDir:
         return self.path / "spool" / "monitor"
 
     @property
+    def fax(self) -> Path:
+        """Documents that go out by fax over the switch, and those that came in."""
+        return self.path / "spool" / "fax"
+
+    @property
     def cel_file(self) -> Path:
         """Channel event log; absent before the first event."""
         return self.path / "log" / "cel-custom" / "bridge110.csv"
@@ -61,7 +66,10 @@ def write_configuration(run: RunDir, site: LabSite, root: AsteriskRoot) -> None:
     control = run.path / "run" / "asterisk.ctl"
     if len(os.fsencode(control)) > MAX_SOCKET_PATH:
         raise SetupError(f"{run.path}: too long a name, {control.name} needs a shorter one")
-    for name in ("lib/keys", "cache", "run", "spool/monitor", "spool/tmp", "log/cel-custom"):
+    for name in (
+        *("lib/keys", "cache", "run", "log/cel-custom"),
+        *("spool/monitor", "spool/tmp", "spool/fax/in", "spool/fax/out"),
+    ):
         (run.path / name).mkdir(parents=True, exist_ok=True)
     config = share("config") / "asterisk"
     ignore = shutil.ignore_patterns(*LEFT_OUT)

@@ -29,6 +29,8 @@ class LabSite:
     units: tuple[str, ...] = tuple(str(n) for n in range(6001, 6011))
     qualify_s: int = 20
     """Seconds between OPTIONS to each telephone, 0 for never (robots that cannot answer them)."""
+    fax_port: int = 0
+    """Where the exchange of the fax lines is (SIP), 0 where there are none."""
 
     def __post_init__(self) -> None:
         for name in (self.ami_secret, self.sip_secret, *self.seats, *self.units):
@@ -45,7 +47,8 @@ def site_files(site: LabSite) -> dict[str, str]:
         "pjsip_transport.conf": _transport(site.ports.sip),
         "pjsip_trunk.conf": _trunk(site.ports.trunk)
         + _account("hotline", "peer", "from-hotline", "12345", site)
-        + "".join(_account(unit, "peer", "from-unit", unit, site) for unit in site.units),
+        + "".join(_account(unit, "peer", "from-unit", unit, site) for unit in site.units)
+        + (_fax_lines(site.fax_port) if site.fax_port else ""),
         "pjsip_seats.conf": "\n".join(
             _account(seat, "seat-sip", "from-seat", seat, site) for seat in site.seats
         ),
@@ -94,6 +97,14 @@ def _trunk(port: int) -> str:
         f"[trunk](citizens)\naors = trunk\n{_media()}"
         f"[trunk]\ntype = aor\ncontact = sip:{HOST}:{port}\n"
         f"[trunk-by-address]\ntype = identify\nendpoint = trunk\nmatch = {HOST}\n"
+    )
+
+
+def _fax_lines(port: int) -> str:
+    """Lines of another exchange on this machine, which names itself `fax`."""
+    return (
+        f"[fax](fax-lines)\naors = fax\n{_media()}t38_bind_udptl_to_media_address = yes\n"
+        f"[fax]\ntype = aor\ncontact = sip:{HOST}:{port}\n"
     )
 
 

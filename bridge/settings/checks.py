@@ -47,7 +47,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
 def missing_paths(settings: Settings) -> Iterator[Fault]:
     """Directories and files that must be there before the daemon starts."""
     asterisk = settings.asterisk
-    directories = {
+    directories: dict[tuple[str, ...], Path] = {
         ("store", "path"): settings.store.path.parent,
         ("http", "tokens_file"): settings.http.tokens_file.parent,
         ("asterisk", "etc"): asterisk.etc,
@@ -58,6 +58,8 @@ def missing_paths(settings: Settings) -> Iterator[Fault]:
     if settings.orders is not None:
         directories["orders", "units_file"] = settings.orders.units_file.parent
         directories["orders", "spoken"] = settings.orders.spoken.parent
+    if settings.fax is not None and settings.fax.trunk is not None:
+        directories["fax", "trunk", "spool"] = settings.fax.trunk.spool
     for path, place in directories.items():
         if not place.is_absolute():
             yield Fault(path, f"{place} 不是绝对路径", f"{place} is no absolute path; begin with /")

@@ -63,6 +63,16 @@ class PortsSettings(Part):
     map27_status: Mapping[Annotated[str, Field(pattern=r"^[0-9]{1,2}$")], StatusSays] = {}
 
 
+class FaxTrunk(Part):
+    """Faxes over the lines of the switch (`dialplans/fax.conf`) in place of modems."""
+
+    endpoint: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    """The PJSIP endpoint of the fax lines."""
+    spool: Path = Field(strict=False)
+    """`fax` in Asterisk's spool directory; both write there."""
+    lines: int = Field(ge=1, le=60)
+
+
 class Fax(Part):
     """Orders by fax; the modems are gateways of the port process."""
 
@@ -70,6 +80,8 @@ class Fax(Part):
     """Where received pages are kept, and in `sent` below it a copy of each sheet that went out."""
     hours: Span | None = None
     """When faxes go out that are neither urgent nor green; None: at any hour (YJ-43)."""
+    trunk: FaxTrunk | None = None
+    """None: over the modems of the port process."""
 
 
 class Alias(Part):

@@ -31,12 +31,17 @@ def asterisk_root() -> AsteriskRoot:
 
 
 @contextlib.contextmanager
-def prepared_switch(root: AsteriskRoot) -> Iterator[Switch]:
+def prepared_switch(root: AsteriskRoot, fax_port: int = 0) -> Iterator[Switch]:
     """A switch on ports of its own, not started; its run directory is gone afterwards."""
     run = RunDir(Path(tempfile.mkdtemp(prefix="bridge110-test-")))
     try:
         with spare_ports() as ports:
-            site = LabSite(ports, ami_secret="testamisecret", sip_secret="testsipsecret")
+            site = LabSite(
+                ports,
+                ami_secret="testamisecret",
+                sip_secret="testsipsecret",
+                fax_port=fax_port,
+            )
             made = Switch(root, site, run)
             made.prepare()
             prompts = share("dialplans") / "prompts.toml"

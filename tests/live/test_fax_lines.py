@@ -1,0 +1,154 @@
+"""Orders by fax over Asterisk's own lines, and faxes that come in there: real fax machines
+(res_fax_spandsp of another exchange), with T.38 and without, in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.documents.form import Tick
+from bridge.lab.faxnet import BUSY, FAX_IDENTITY, MACHINE, PERSON, RINGS, SOUND
+from bridge.lab.root import AsteriskRoot
+from hardware.fax.page import Page, page_of_image, read_tiff, write_tiff
+from tests.documents.papers import noisy, ticked
+from tests.live.fax_room import OVER, FaxRoom, fax_room, units_toml
+
+MID_PAGE_S = 10.0
+"""After the answer: the page is on the line then, for some more seconds."""
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Short enough for a control socket."""
+    path = Path(tempfile.mkdtemp(prefix="b110-fax-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def sheet_of(room: FaxRoom, order: str) -> tuple[Page, ...]:
+    """What lies in the spool for the order's first attempt."""
+    return read_tiff(room.spool / "out" / f"{order}.1.tif")
+
+
+def printed(room: FaxRoom) -> list[tuple[Page, ...]]:
+    """What fax machines hold."""
+    return [read_tiff(file) for file in sorted(room.network.received.glob("*.tif"))]
+
+
+async def until_printed(room: FaxRoom, count: int, within: float = 60.0) -> None:
+    deadline = time.monotonic() + within
+    while "0 active calls" not in await room.network.console("core show channels") or (
+        len(list(room.network.received.glob("*.tif"))) < count
+    ):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.5)
+
+
+@pytest.mark.req("SB-11")
+async def test_what_each_far_end_does_is_told_as_it_was(
+    asterisk_root: AsteriskRoot, place: Path
+) -> None:
+    units = units_toml(t38=MACHINE, sound=SOUND, busy=BUSY, person=PERSON, rings=RINGS, none="999")
+    async with fax_room(asterisk_root, place, units, lines=7) as room:
+        t38, sound, *others = await room.give("t38", "sound", "busy", "person", "rings", "none")
+        for order in (t38, sound):
+            await room.attempt(order, "sent")
+        sheets = [sheet_of(room, order) for order in (t38, sound)]
+        ends: list[Any] = [await room.attempt(order, *OVER) for order in (t38, sound, *others)]
+        assert [(end["state"], end["cause"]) for end in ends] == [
+            ("delivered", None),
+            ("delivered", None),
+            ("failed", "busy"),
+            ("failed", "voice-answered"),
+            ("failed", "no-answer"),
+            ("failed", "bad-address"),
+        ]
+        assert sorted(printed(room), key=repr) == sorted(sheets, key=repr), "pel by pel"
+        for end, mode in zip(ends, ("T38", "audio"), strict=False):
+            assert end["detail"].startswith(f"1/1 页已确认 / pages confirmed; 14400 bit/s {mode}")
+            assert f"far identity {FAX_IDENTITY} is not" in end["detail"]
+        assert list((room.spool / "out").iterdir()) == [], "documents go when they are not needed"
+
+
+@pytest.mark.req("SB-11")
+async def test_a_page_on_the_line_outlives_the_daemon_and_the_link(
+    asterisk_root: AsteriskRoot, place: Path
+) -> None:
+    """Killed until the call is over, killed for a moment, cut off from Asterisk: each time the fax
+    goes on, its true outcome is told, and nothing is dialled twice."""
+    units = units_toml(a=SOUND, b=SOUND, c=SOUND)
+    async with fax_room(asterisk_root, place, units) as room:
+        daemon = room.world.daemon
+        orders = []
+        for number, unit in enumerate("abc", 1):
+            (order,) = await room.give(unit)
+            orders.append(order)
+            await room.answered(order)
+            await asyncio.sleep(MID_PAGE_S)
+            if unit == "a":
+                daemon.kill()
+                await until_printed(room, number)
+                await daemon.start()
+            elif unit == "b":
+                daemon.kill()
+                await daemon.start()
+            else:
+                await room.cut_link()
+            end = await room.attempt(order, *OVER)
+            assert end["state"] == "delivered", end
+            assert "1/1" in end["detail"]
+        assert len(printed(room)) == 3
+        for order in orders:
+            assert len((await room.order(order))["attempts"]) == 1
+
+
+async def test_a_page_lost_with_asterisk_is_unknown_and_sent_again_with_the_mark(
+    asterisk_root: AsteriskRoot, place: Path
+) -> None:
+    async with fax_room(asterisk_root, place, units_toml(a=SOUND)) as room:
+        (order,) = await room.give("a")
+        await room.answered(order)
+        await asyncio.sleep(MID_PAGE_S)
+        await room.world.switch.kill()
+        await room.world.switch.start()
+        first = await room.attempt(order, *OVER)
+        assert first["state"] == "unknown"
+        again = await room.attempt(order, "delivered", number=1)
+        assert again["repeat"], "the sheet says that it may be a repeat"
+        assert len(printed(room)) == 1
+
+
+@pytest.mark.req("SB-13")
+async def test_a_sheet_that_is_faxed_back_reports_and_any_other_page_goes_to_a_person(
+    asterisk_root: AsteriskRoot, place: Path
+) -> None:
+    """What the machine printed is ticked by hand, put in askew, and comes back: to the report line,
+    where the calling tone is heard, and to the fax lines."""
+    async with fax_room(asterisk_root, place, units_toml(a=MACHINE)) as room:
+        (order,) = await room.give("a")
+        await room.attempt(order, "delivered")
+        ((sheet,),) = printed(room)
+        await room.fax("7110@unit", back(sheet, Tick.ARRIVED))
+        arrived = await room.until(order, "arrived")
+        assert [report["says"] for report in arrived["reports"]] == ["arrived"]
+        await room.fax("7120@bridge", back(sheet, Tick.RESULT))
+        closed = await room.until(order, "closed")
+        assert [report["says"] for report in closed["reports"]] == ["arrived", "result"]
+        assert len(list(room.inbox.glob("fax-*.tif"))) == 2
+        assert list((room.spool / "in").iterdir()) == [], "let go once it was durable"
+
+
+def back(sheet: Page, *ticks: Tick) -> bytes:
+    """The sheet, ticked by hand, put into a fax machine askew and dirty."""
+    askew = ticked(sheet.image(), *ticks).convert("L").rotate(3.0, fillcolor=255)
+    return write_tiff([page_of_image(noisy(askew.convert("1"), 0.002, random.Random(5)))])
