@@ -53,6 +53,7 @@ from bridge.flows.room import leg_times
 from bridge.flows.view import View
 from bridge.log import configure_logging
 from bridge.settings.model import Settings
+from bridge.store.files import Files, files_of
 from bridge.store.open import Options
 from bridge.store.store import SqliteStore, open_store
 from bridge.tracks.close import close_call
@@ -111,6 +112,7 @@ class Daemon:
         self._spawned: set[asyncio.Task[object]] = set()
         self._joining = asyncio.Semaphore(1)
         self.nonces: Nonces[Words] = Nonces(self.clock.monotonic)
+        self.files = Files(files_of(settings.store.path))
         self.cases = CaseDesk(
             recorder=self.recorder,
             clock=self.clock,
@@ -219,7 +221,7 @@ class Daemon:
         self.papers: Papers | None = None
         if self.orders is not None:
             self.papers = await open_papers(
-                settings, self.orders.post, self.clock, self.spawn, self.view.alarm
+                settings, self.orders.post, self.clock, self.spawn, self.view.alarm, self.files
             )
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)
@@ -247,6 +249,7 @@ class Daemon:
             self.clock,
             self.spawn,
             cases=self.cases,
+            files=self.files,
             orders=self.orders.parts if self.orders is not None else None,
             peers=self.platforms.peers,
             doors=[self.platforms.door, *(self.papers.doors if self.papers else ())],

@@ -16,7 +16,7 @@ from bridge.documents.files import png_of
 from bridge.documents.service import Documents, FontError, TemplateError
 from bridge.documents.typeface import DEFAULT_FONT
 from bridge.flows.calls import Spawn
-from bridge.flows.ports import Clock, FromChannel
+from bridge.flows.ports import Clock, Files, FromChannel
 from bridge.settings.model import Settings, SettingsError
 
 ACK_PATH = "/ack/"
@@ -63,6 +63,7 @@ async def open_papers(
     clock: Clock,
     spawn: Spawn,
     alarm: Callable[[str, str], None],
+    files: Files,
     environment: Mapping[str, str] = os.environ,
 ) -> Papers:
     """Everything of [documents] and [mail]. Raises SettingsError."""
@@ -78,6 +79,7 @@ async def open_papers(
             clock=clock,
             spawn=spawn,
             environment=environment,
+            read=files.read,
             alarm=alarm,
         )
     sent = sent_folder(settings.fax) if settings.fax is not None else None

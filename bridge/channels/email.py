@@ -28,7 +28,7 @@ from aiosmtplib import (
 from bridge.channels.mail_message import ADDRESS, Letter, MessageError, letter
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, OrderSheet, Progress
 from bridge.domain.paper import Paper, PaperError
-from bridge.flows.ports import Clock, FromChannel
+from bridge.flows.ports import Clock, FileMissing, FromChannel
 from bridge.wire.ack_link import AckToken, sign
 
 _log = structlog.get_logger(__name__)
@@ -41,11 +41,14 @@ CONNECTIONS: Final = 8
 """Mails on their way at a time; others wait their turn."""
 REMEMBERED: Final = 10_000
 """Attempts that this process knows; the same again does nothing."""
+FILES_BYTES: Final = 10 * 1024 * 1024
+"""Of attachments together; many servers refuse mails above twice of it."""
 LINK_LIFE: Final = timedelta(days=7)
 
 Security = Literal["tls", "starttls", "none"]
 Spawn = Callable[[Coroutine[Any, Any, object], str], None]
 Data = Mapping[str, str | int | float | bool | None]
+ReadFile = Callable[[str], Awaitable[bytes]]
 MakePaper = Callable[[OrderSheet], Awaitable[Paper]]
 
 
@@ -98,13 +101,16 @@ class EmailChannel:
         tell: FromChannel,
         clock: Clock,
         spawn: Spawn,
+        read: ReadFile,
     ) -> None:
-        """Raises OSError or ssl.SSLError where the CA's file cannot be used."""
+        """`read` gives the octets of an attachment. Raises OSError or ssl.SSLError where the CA's
+        file cannot be used."""
         self._server = server
         self._paper = paper
         self._tell = tell
         self._clock = clock
         self._spawn = spawn
+        self._read = read
         self._tls = tls_context(server.ca_file)
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._tries: OrderedDict[str, _Try] = OrderedDict()
@@ -169,6 +175,7 @@ class EmailChannel:
         job = one.job
         try:
             paper = await self._paper(job.sheet)
+            files, left_out = await self._files(job.sheet)
             mail = letter(
                 job.sheet,
                 paper,
@@ -178,6 +185,8 @@ class EmailChannel:
                 link=self._link(job),
                 key=self._server.link_key,
                 now=self._clock.now(),
+                files=files,
+                left_out=left_out,
             )
         except MessageError as error:
             await self._say(one, _Outcome(A.FAILED, Cause.BAD_ADDRESS, str(error)))
@@ -187,6 +196,23 @@ class EmailChannel:
             return
         await self._say(one, _Outcome(A.SENDING, data={"message_id": mail.message_id}))
         await self._say(one, await self._deliver(one, mail))
+
+    async def _files(self, sheet: OrderSheet) -> tuple[list[tuple[str, bytes]], int]:
+        """Attachments of the order as far as a mail holds them, and how many it does not."""
+        found: list[tuple[str, bytes]] = []
+        room, left_out = FILES_BYTES, 0
+        for name in sheet.attachments:
+            try:
+                content = await self._read(name)
+            except FileMissing:
+                _log.error("mail.attachment_missing", order=sheet.order, file=name)
+                content = b""
+            if content and len(content) <= room:
+                room -= len(content)
+                found.append((name, content))
+            else:
+                left_out += 1
+        return found, left_out
 
     def _link(self, job: Job) -> str:
         base = self._server.link_base

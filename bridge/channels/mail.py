@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.channels.email import EmailChannel, MailServer, MakePaper, Spawn, tls_context
+from bridge.channels.email import EmailChannel, MailServer, MakePaper, ReadFile, Spawn, tls_context
 from bridge.channels.mail_box import MailboxAccount, ReplyMailbox
 from bridge.flows.ports import Clock, FromChannel
 from bridge.settings.parts import SettingsError, read_secret
@@ -42,6 +42,7 @@ def open_mail(
     clock: Clock,
     spawn: Spawn,
     environment: Mapping[str, str],
+    read: ReadFile,
     alarm: Callable[[str, str], None] = lambda name, words: None,
 ) -> MailParts:
     """Everything of [mail]. `link_base`: what stands before the token of a link; empty: no links.
@@ -64,7 +65,7 @@ def open_mail(
         link_key=key,
     )
     try:
-        channel = EmailChannel(server, paper, tell, clock, spawn)
+        channel = EmailChannel(server, paper, tell, clock, spawn, read)
         tls = tls_context(mail.ca_file)
     except OSError as error:
         raise SettingsError(

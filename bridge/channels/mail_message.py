@@ -17,6 +17,7 @@ from email.parser import BytesParser
 from email.utils import format_datetime
 from typing import Final
 
+from bridge.domain.attachment import media_of
 from bridge.domain.delivery import OrderSheet
 from bridge.domain.paper import Paper
 from bridge.wire.ack_link import short_mac
@@ -83,8 +84,13 @@ def letter(
     link: str,
     key: bytes,
     now: datetime,
+    files: Sequence[tuple[str, bytes]] = (),
+    left_out: int = 0,
 ) -> Letter:
-    """The mail of one attempt. Raises MessageError."""
+    """The mail of one attempt; `left_out` attachments are too large or gone.
+
+    Raises MessageError.
+    """
     for address in (sender, *recipients):
         if ADDRESS.fullmatch(address) is None:
             raise MessageError(f"{address!r} is no mail address")
@@ -101,11 +107,16 @@ def letter(
     mail["Message-ID"] = identifier
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: asks machines not to answer
     mail["X-Auto-Response-Suppress"] = "All"
-    mail.set_content(f"{paper.text}\n{_invitation(link)}\n{link}\n", cte="base64")
+    more = f"另有 {left_out} 个附件未能随信发送,请在终端查看或致电中心。\n" if left_out else ""
+    mail.set_content(f"{paper.text}\n{more}{_invitation(link)}\n{link}\n", cte="base64")
     mail.add_alternative(_with_link(paper.html, link), subtype="html", cte="base64")
     mail.add_attachment(
         paper.pdf, maintype="application", subtype="pdf", filename=f"order-{sheet.order}.pdf"
     )
+    for number, (name, content) in enumerate(files, 1):
+        kind = name.rpartition(".")[2]
+        main, _, sub = media_of(name).partition("/")
+        mail.add_attachment(content, main, sub, filename=f"{sheet.order}-{number}.{kind}")
     data = mail.as_bytes()
     _prove(data)
     return Letter(identifier, sender, tuple(recipients), data)

@@ -35,11 +35,13 @@ from bridge.cli.output import (
     tell,
 )
 from bridge.cli.reach import TokenFile, Url, asked
+from bridge.domain.attachment import files_named
 from bridge.domain.call import as_json
 from bridge.domain.journal import Entry, Json, iso
 from bridge.flows.ports import Row
 from bridge.settings.model import DEFAULT_CONFIG, Settings
 from bridge.store import CaseLine, Reader
+from bridge.store.files import files_of, look_at
 from bridge.store.reader import PAGE
 
 
@@ -257,6 +259,7 @@ def _exported(
         "case": number,
         "exported_at": iso(datetime.now(UTC)),
         "exported_by": _user(),
+        "files": _files(settings, entries),
         "recordings_directory": str(settings.asterisk.recordings),
         "records": [
             {"table": row.table, "id": row.id, "state": row.state, "doc": dict(row.doc)}
@@ -266,6 +269,19 @@ def _exported(
             {"site": e.site, "seq": e.seq, "hash": e.hash, "prev": e.prev, "fact": as_json(e.fact)}
             for e in entries
         ],
+    }
+
+
+def _files(settings: Settings, entries: list[Entry]) -> dict[str, Any]:
+    """Attachments and papers of the case, and which of them are gone or damaged."""
+    directory = files_of(settings.store.path)
+    names = [name for entry in entries for name in files_named(entry.fact)]
+    found = look_at(directory, names)
+    return {
+        "directory": str(directory),
+        "names": [*dict.fromkeys(names)],
+        "missing": found.missing,
+        "damaged": found.damaged,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from bridge.store import Head
 from bridge.store import backup as copying
 from bridge.store import rebuild as rebuilding
 from bridge.store import verify as proving
+from bridge.store.files import FilesFound, files_of, look_at
 from bridge.tracks.archive import Archive, Wanted, copy_files, wanted
 
 app = typer.Typer(help="存储的校验与备份 / prove and copy the store", no_args_is_help=True)
@@ -41,7 +42,7 @@ def verify(
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """校验日志链与文件 / prove the journal's chain and the file."""
+    """校验日志链、存储文件及附件 / prove the journal's chain, the store, and files beside it."""
     try:
         published = [Head.parse(text) for text in head or ()]
     except ValueError as error:
@@ -49,17 +50,35 @@ def verify(
     path = _store(store, config)
     verdict = proving.verify(path, published, None if as_json else progress)
     fault = verdict.fault
-    document = {
+    document: dict[str, Any] = {
         "store": str(path),
         "head": str(verdict.head),
         "fault": None if fault is None else {"seq": fault.seq, "what": fault.what},
     }
     whole = f"完好 / whole: {path}\n{verdict.head}"
+    if fault is None:
+        found = look_at(files_of(path), copying.named_files(path, at_rest=False))
+        document["files"] = {
+            "whole": found.whole,
+            "missing": [*found.missing],
+            "damaged": [*found.damaged],
+        }
+        whole += f"\n附件与文书 / files: {found.whole}"
     emit(as_json, document, whole if fault is None else f"损坏 / damaged: {path}: {fault}")
+    if fault is None and (found.missing or found.damaged):
+        raise CommandError(_lost(files_of(path), found))
     if fault is not None:
         raise CommandError(
             f"{path}: {fault}: 请停止守护进程并恢复备份 / stop the daemon and restore a backup"
         )
+
+
+def _lost(directory: Path, found: FilesFound) -> str:
+    names = ", ".join([*found.missing, *found.damaged][:SHOWN_DIFFERENCES])
+    return (
+        f"{directory}: {len(found.missing)} 个文件缺失,{len(found.damaged)} 个已损坏,请从备份"
+        f"恢复 / files that the journal names are gone or damaged; bring them back: {names}"
+    )
 
 
 @app.command()
@@ -115,10 +134,12 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """运行中备份并校验副本 / copy while the daemon writes; the copy is proved."""
-    made = copying.backup(_store(store, config), target, None if as_json else progress)
+    path = _store(store, config)
+    made = copying.backup(path, target, None if as_json else progress)
     source = settings_of(config).asterisk.recordings if recordings else None
     beside = _recordings_of(target)
-    _told(made, _files(made.path, source, beside), as_json, "已备份 / backed up")
+    kept = _kept(made.path, files_of(path), _files_of(target))
+    _told(made, _files(made.path, source, beside), kept, as_json, "已备份 / backed up")
 
 
 @app.command()
@@ -132,15 +153,28 @@ def restore(
 
     备份旁有录音时一并恢复 / recordings beside the backup are brought back too.
     """
-    made = copying.restore(copy, _store(store, config))
+    path = _store(store, config)
+    made = copying.restore(copy, path)
     beside = _recordings_of(copy)
     source = beside if beside.is_dir() else None
     target = settings_of(config).asterisk.recordings if source is not None else beside
-    _told(made, _files(made.path, source, target), as_json, "已恢复 / restored")
+    kept = _kept(made.path, _files_of(copy), files_of(path))
+    _told(made, _files(made.path, source, target), kept, as_json, "已恢复 / restored")
 
 
 def _recordings_of(copy: Path) -> Path:
     return copy.with_name(copy.name + ".recordings")
+
+
+def _files_of(copy: Path) -> Path:
+    return copy.with_name(copy.name + ".files")
+
+
+def _kept(database: Path, source: Path, target: Path) -> Archive:
+    """Copy attachments and papers that the journal of `database` names."""
+    names = dict.fromkeys(copying.named_files(database))
+    named = [Wanted("", name, name.partition(".")[0]) for name in names]
+    return copy_files(named, source, target) if named else Archive()
 
 
 def _files(database: Path, source: Path | None, target: Path) -> Archive:
@@ -152,7 +186,7 @@ def _files(database: Path, source: Path | None, target: Path) -> Archive:
     return copy_files(named, source, target)
 
 
-def _told(made: copying.Backup, files: Archive, as_json: bool, words: str) -> None:
+def _told(made: copying.Backup, files: Archive, kept: Archive, as_json: bool, words: str) -> None:
     document = {
         "path": str(made.path),
         "head": str(made.head),
@@ -163,10 +197,19 @@ def _told(made: copying.Backup, files: Archive, as_json: bool, words: str) -> No
             "missing": [_named(one) for one in files.missing],
             "damaged": [_named(one) for one in files.damaged],
         },
+        "files": {
+            "copied": len(kept.copied),
+            "missing": [one.file for one in kept.missing],
+            "damaged": [one.file for one in kept.damaged],
+        },
     }
     lines = [f"{words}: {made.path} ({made.size} B)", str(made.head), made.sha256]
     lines.append(f"录音 / recordings: {len(files.copied)}")
-    for what, some in (("缺失 / missing", files.missing), ("损坏 / damaged", files.damaged)):
+    lines.append(f"附件与文书 / files: {len(kept.copied)}")
+    for what, some in (
+        ("缺失 / missing", [*files.missing, *kept.missing]),
+        ("损坏 / damaged", [*files.damaged, *kept.damaged]),
+    ):
         lines += [f"{what}: {one.file} ({one.call})" for one in some[:SHOWN_DIFFERENCES]]
         if len(some) > SHOWN_DIFFERENCES:
             lines.append(f"… {len(some) - SHOWN_DIFFERENCES} 个未列出 / more: see --json")

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
+from bridge.desk.attachments import attachments
 from bridge.desk.bodies import faults
 from bridge.desk.cases_rest import cases
 from bridge.desk.contract import asyncapi
@@ -56,7 +57,8 @@ def create_app(
     )
     app.state.parts = parts
     # looked through in this order: what a call-taker waits for comes first
-    for router in (services(), reads(), agents(), orders(), cases(), unit_pages(), pages(), *more):
+    first = (services(), reads(), agents(), orders(), cases(), attachments())
+    for router in (*first, unit_pages(), pages(), *more):
         app.include_router(router)
     events = asyncapi()
     app.add_api_route("/api/v1/openapi.json", _Contract(app).answer, include_in_schema=False)

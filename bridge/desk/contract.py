@@ -224,6 +224,8 @@ def data_schema(type: str) -> Schema:
         return _object({"id": TEXT, "peer": TEXT, "delay_ms": NUMBER})
     if type == "case.described":
         return _object({"by": TEXT, **_GIVEN}, optional=[*_GIVEN])
+    if type == "case.attached":
+        return _object({"by": TEXT, "attachments": _TEXTS})
     if type == "case.command":
         return _object(_COMMAND)
     if type == "leg.talking":

@@ -26,7 +26,7 @@ from bridge.domain.journal import Json
 from bridge.flows.calls import Spawn
 from bridge.flows.case_desk import CaseDesk
 from bridge.flows.peers import Peers
-from bridge.flows.ports import Answer, Clock
+from bridge.flows.ports import Answer, Clock, Files
 from bridge.flows.room import Room
 from bridge.flows.view import View
 from bridge.settings.model import Settings, expand
@@ -54,6 +54,7 @@ class Desk:
         spawn: Spawn,
         *,
         cases: CaseDesk,
+        files: Files,
         orders: OrderParts | None = None,
         peers: Peers | None = None,
         doors: Sequence[APIRouter] = (),
@@ -92,6 +93,7 @@ class Desk:
             targets=room.targets,
             health=self.health,
             cases=cases,
+            files=files,
             orders=orders,
         )
         http = settings.http

@@ -7,6 +7,7 @@ that keep browsers from doing anything but show our own pages.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any
 
@@ -15,13 +16,22 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.desk.problems import MEDIA_TYPE, Problem, document, status_of
+from bridge.domain.attachment import MAX_BYTES, MAX_FILES
 
 _log = structlog.get_logger(__name__)
 
 MAX_BODY = 64 * 1024
 BODY_SECONDS = 10.0
+MAX_UPLOAD = MAX_FILES * MAX_BYTES + MAX_BODY
+UPLOAD_SECONDS = 120.0
+"""Of a telephone with a thin line."""
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
+UPLOADS = (
+    (b"multipart/form-data", re.compile(r"/unit/orders/[^/]{1,64}/say"), MAX_UPLOAD),
+    (b"application/octet-stream", re.compile(r"/api/v1/cases/[^/]{1,64}/attachments"), MAX_BYTES),
+)
+"""What is not read before anybody knows who sends it: type, place, most octets."""
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -51,7 +61,12 @@ class Guard:
             self._check_host(headers)
             if scope["method"] in UNSAFE:
                 self._check_origin(headers)
-                receive = await _whole_body(headers, receive, _kind_of(scope["path"]))
+                most = _upload(headers, scope["path"])
+                receive = (
+                    _bounded(headers, receive, most)
+                    if most
+                    else await _whole_body(headers, receive, _kind_of(scope["path"]))
+                )
         except Problem as problem:
             _tell(problem, scope)
             await problem_response(problem)(scope, receive, dressed)
@@ -110,6 +125,41 @@ def _kind_of(path: str) -> bytes:
     return FORM if path.startswith(("/unit/", "/ack/")) else JSON
 
 
+def _upload(headers: Mapping[bytes, bytes], path: str) -> int:
+    """The most octets of a body that its route reads piece by piece; 0 for any other."""
+    kind = _type(headers)
+    found = (most for wanted, place, most in UPLOADS if wanted == kind and place.fullmatch(path))
+    return next(found, 0)
+
+
+def _bounded(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> Receive:
+    """The body as it comes, at most so many octets in UPLOAD_SECONDS. Raises Problem, at once or
+    where it is read."""
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or len(length) > 9 or int(length) > most:
+        raise Problem("too-large")
+    loop = asyncio.get_running_loop()
+    left, ends = most, loop.time() + UPLOAD_SECONDS
+
+    async def bounded() -> Message:
+        nonlocal left
+        try:
+            async with asyncio.timeout_at(ends):
+                message = await receive()
+        except TimeoutError as error:
+            raise Problem("too-late") from error
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise Problem("too-large")
+        return message
+
+    return bounded
+
+
+def _type(headers: Mapping[bytes, bytes]) -> bytes:
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
 async def _whole_body(headers: Mapping[bytes, bytes], receive: Receive, wanted: bytes) -> Receive:
     """Read the body, at most MAX_BODY in BODY_SECONDS; gives what replays it. Raises Problem."""
     length = headers.get(b"content-length", b"0")
@@ -129,8 +179,7 @@ async def _whole_body(headers: Mapping[bytes, bytes], receive: Receive, wanted: 
                     raise Problem("too-large")
     except TimeoutError as error:
         raise Problem("too-late") from error
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if body and kind != wanted:
+    if body and _type(headers) != wanted:
         raise Problem("not-json")
     left: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body}]
 

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from bridge.desk.bodies import Body
+from bridge.domain.attachment import MAX_FILES, NAME
 from bridge.flows.order_desk import MAX_UNITS
 
 UnitId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 ReportId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+FileName = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 Plain = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 Text = Annotated[
     str, Field(max_length=4000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]*$")
@@ -40,6 +42,7 @@ class NewOrder(Body):
     caller_name: Plain = ""
     role: Literal["", "指导", "参与"] = ""
     after_report: ReportId | None = None
+    attachments: list[FileName] = Field(default_factory=list, max_length=MAX_FILES)
     green: bool = False
     drill: bool = False
     confirmed: bool = False

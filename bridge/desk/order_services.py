@@ -104,8 +104,14 @@ def by_name(message: DoOrder) -> OrderDo:
 
 
 async def _create(here: OrderParts, who: Grant, case: str, body: NewOrder, key: str) -> Answer:
-    fields = body.model_dump(exclude={"units", "copy_centre"})
-    ask = OrderAsk(case=case, units=tuple(body.units), copy=body.copy_centre, **fields)
+    fields = body.model_dump(exclude={"units", "copy_centre", "attachments"})
+    ask = OrderAsk(
+        case=case,
+        units=tuple(body.units),
+        copy=body.copy_centre,
+        attachments=tuple(body.attachments),
+        **fields,
+    )
     return await here.desk.send(may(who, GIVES_ORDERS), ask, key)
 
 

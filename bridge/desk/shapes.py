@@ -327,6 +327,7 @@ class CaseDoc(OrdersOfCase):
     words: str
     caller_name: str
     drill: bool
+    attachments: list[str]
     described_at: Time
     described_by: str
     command: CommandDoc
@@ -338,6 +339,13 @@ class CaseAccepted(BaseModel):
 
     case: str
     command: Literal["direct", "early", "special"]
+
+
+class Attached(BaseModel):
+    """A file that is kept: its name here, by which orders of the case may carry it."""
+
+    case: str
+    attachment: str
 
 
 class DelayList(BaseModel):

@@ -21,18 +21,20 @@ from fastapi.routing import APIRoute
 from jinja2 import DictLoader, Environment
 from starlette.responses import RedirectResponse, Response
 
+from bridge.desk.attachments import download, files_of, kept, room_for, uploaded
 from bridge.desk.order_parts import OrderParts
 from bridge.desk.problems import Problem, status_of
 from bridge.desk.rest import parts_of
 from bridge.desk.tokens import Grant
 from bridge.desk.unit_words import SAYS, STATES, order_lines, order_story
 from bridge.domain.crossing import crossed, sheet_of
-from bridge.domain.delivery import ChannelKind, Received
+from bridge.domain.delivery import ChannelKind, Received, Says
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json
 from bridge.domain.order import Order
-from bridge.domain.order_state import OPEN
+from bridge.domain.order_state import OPEN, O
 from bridge.domain.unit import Unit
+from bridge.flows.order_desk import Asker
 from bridge.flows.ports import StoreError
 from bridge.wire.ack_link import TokenError, TokenExpired, check
 
@@ -43,6 +45,9 @@ STORED_SECONDS = 12.0
 """Longest wait of a page for the commit of what was pressed."""
 MAX_WORDS = 2_000
 MAX_LINE = 64
+MAX_NOTE = 200
+WITH_FILES = frozenset({Says.ARRIVED, Says.PROGRESS, Says.RESULT, Says.PROMISE})
+"""What is a report, which files can go with."""
 _PAGES = ("base.html", "sign_in.html", "orders.html", "order.html")
 _FILES = {"unit.js": "text/javascript", "unit.css": "text/css"}
 
@@ -166,14 +171,59 @@ def _terminal(router: APIRouter, pages: Pages) -> None:
         try:
             if not parts.rates.take(grant.name):
                 raise Problem("too-many")
-            told = _told(await _form(request), ChannelKind.TERMINAL, order, grant.name, parts)
-            found = await parts.orders.order(order)
-            if not parts.orders.theirs(found, unit.id):
+            found = await parts.orders.order(order) if len(order) <= MAX_LINE else None
+            if found is None or not parts.orders.theirs(found, unit.id):
                 raise Refused("not-your-unit")
-            await _take(parts.orders, _of_unit(told, unit.id))
+            form, contents = await uploaded(request)
+            if form.get("says") == "pass-on":
+                await _pass_on(parts.orders, grant, unit, found, form)
+                return RedirectResponse(f"/unit/orders/{order}", 303)
+            told = _told(form, ChannelKind.TERMINAL, order, grant.name, parts)
+            if contents and told.says not in WITH_FILES:
+                raise Refused("attachment-needs-report")
+            room_for(found, len(contents))
+            names = await kept(parts.files, contents)
+            await _take(parts.orders, replace(told, unit=unit.id, attachments=names))
         except (Refused, Problem) as error:
             return await _page(request, pages, order, error)
         return RedirectResponse(f"/unit/orders/{order}", 303)
+
+    @router.get("/unit/orders/{order}/files/{name}")
+    async def file(request: Request, order: str, name: str) -> Response:
+        """A file of the order that may cross to the unit, or that the unit itself has sent."""
+        parts = parts_of(request)
+        who = signed_in(request.cookies, parts)
+        if who is None or parts.orders is None:
+            return pages.draw("sign_in.html", 401)
+        grant, unit = who
+        if not parts.rates.take(grant.name):
+            return _too_many(pages)
+        found = await parts.orders.orders.find(order) if len(order) <= MAX_LINE else None
+        theirs = found is not None and parts.orders.theirs(found, unit.id)
+        if found is None or not theirs or name not in _files_for(parts.orders, found, unit):
+            return pages.draw("base.html", 404, message="没有这个附件 / no such attachment")
+        await _shown(parts.orders, grant, unit, found, (f"attachment:{name}",))
+        try:
+            return await download(parts, found.id, name)
+        except Refused as error:
+            return pages.draw("base.html", status_of(error), message=_said(error))
+
+
+async def _pass_on(
+    here: OrderParts, grant: Grant, unit: Unit, order: Order, form: Mapping[str, str]
+) -> None:
+    """The unit asks that another takes over (LL-33). Raises Refused or Problem."""
+    words = _plain(form.get("words", ""), MAX_WORDS, lines=True)
+    person = _plain(form.get("person", ""), MAX_LINE)
+    to, key = form.get("to", ""), f"page:{order.id}:{form.get('key', '')[:64]}"
+    asker = Asker(grant.name)
+    by = person or grant.name
+    await here.desk.onward(asker, order.id, to, words, key, unit=unit.id, by=by)
+
+
+def _files_for(here: OrderParts, order: Order, unit: Unit) -> list[str]:
+    sheet = _sheet(here, order, unit, ChannelKind.TERMINAL)
+    return [*sheet.attachments, *files_of(order, unit.id)]
 
 
 async def _page(
@@ -207,6 +257,11 @@ async def _page(
         attempts=attempts,
         unit_name=unit.name,
         user=grant.name,
+        files=[
+            (f"/unit/orders/{order.id}/files/{name}", f"附件 {place}.{name.rpartition('.')[2]}")
+            for place, name in enumerate(_files_for(here, order, unit), 1)
+        ],
+        others=[(one.id, one.name) for one in here.orders.units.values() if one.id != unit.id],
         **_order_values(order, sheet),
     )
 
@@ -262,6 +317,8 @@ async def _linked(
         full=False,
         live=False,
         attempts=[],
+        files=[],
+        others=[],
         **_order_values(order, sheet),
     )
 
@@ -305,6 +362,7 @@ def _order_values(order: Order, sheet: Any) -> dict[str, Any]:
         "state_words": STATES[order.state],
         "signed": order.acknowledged is not None,
         "open": order.state in OPEN,
+        "can_pass": order.acknowledged is not None and order.state is not O.CANCELLED,
         "missing": [words[name] for name in order.missing],
         "key": secrets.token_hex(12),
     }
@@ -349,12 +407,9 @@ def _told(
 ) -> Received:
     """What was pressed. Raises Problem("bad-request")."""
     says = SAYS.get(form.get("says", ""))
-    words = form.get("words", "").replace("\r\n", "\n")
-    person, reference = form.get("person", ""), form.get("reference", "")
-    plain = all(c.isprintable() or c == "\n" for c in words)
-    lines = all(len(one) <= MAX_LINE and one.isprintable() for one in (person, reference))
-    if says is None or not plain or not lines or len(words) > MAX_WORDS:
+    if says is None:
         raise Problem("bad-request")
+    person = _plain(form.get("person", ""), MAX_LINE)
     here: OrderParts = parts.orders
     return Received(
         channel=channel,
@@ -363,11 +418,22 @@ def _told(
         key=f"page:{order}:{form.get('key', '')[:64]}",
         says=says,
         order=order,
-        words=words.strip(),
-        person=person.strip() or user,
-        reference=reference.strip(),
+        words=_plain(form.get("words", ""), MAX_WORDS, lines=True),
+        person=person or user,
+        reference=_plain(form.get("reference", ""), MAX_LINE),
+        equipment=_plain(form.get("equipment", ""), MAX_NOTE),
+        delay_reason=_plain(form.get("delay_reason", ""), MAX_NOTE),
         promised_at=_when(form.get("promised_at", ""), here),
     )
+
+
+def _plain(text: str, most: int, *, lines: bool = False) -> str:
+    """Text of a field without control characters. Raises Problem("bad-request")."""
+    text = text.replace("\r\n", "\n")
+    whole = text.replace("\n", "") if lines else text
+    if len(text) > most or not (whole.isprintable() or not whole):
+        raise Problem("bad-request")
+    return text.strip()
 
 
 def _when(text: str, here: OrderParts) -> datetime | None:
@@ -379,10 +445,6 @@ def _when(text: str, here: OrderParts) -> datetime | None:
     except ValueError as error:
         raise Problem("bad-request") from error
     return found if found.tzinfo else found.replace(tzinfo=here.orders.site.zone)
-
-
-def _of_unit(told: Received, unit: str) -> Received:
-    return replace(told, unit=unit)
 
 
 def _by_link(told: Received, attempt: str) -> Received:

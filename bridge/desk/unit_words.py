@@ -72,6 +72,10 @@ def order_story(order: Order) -> Iterator[str]:
         yield f"异议 {order.dispute.get('words', '')}".rstrip()
     for report in order.reports:
         when = f",承诺 {report.promised_at:%Y-%m-%d %H:%M}" if report.promised_at else ""
-        yield f"{_REPORTS.get(report.says, report.says)} {report.by} {report.words}{when}".rstrip()
+        files = f",附件 {len(report.attachments)} 个" if report.attachments else ""
+        says = _REPORTS.get(report.says, report.says)
+        yield f"{says} {report.by} {report.words}{when}{files}".rstrip()
+    for unit in order.passed_on:
+        yield f"请求移交 {unit}"
     if order.cancelled is not None:
         yield f"中心取消:{order.cancelled.get('reason', '')}"

@@ -149,6 +149,8 @@ def _shown(value: object, zone: tzinfo) -> str:
             return ""
         case bool():
             return "满意" if value else "不满意"
+        case tuple():
+            return tame("、".join(map(str, value)))
         case datetime():
             return value.astimezone(zone).strftime("%Y年%m月%d日 %H时%M分")
         case _:

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from bridge.domain.attachment import MAX_OF_CASE
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json, iso, parse_iso
 
@@ -87,6 +88,7 @@ class CaseFile:
     words: str = ""
     caller_name: str = ""
     drill: bool = False
+    attachments: list[str] = field(default_factory=list)
     command: Command = Command()
     commands: list[Command] = field(default_factory=list)
     described_at: datetime | None = None
@@ -100,6 +102,8 @@ class CaseFile:
                 if name in data:
                     setattr(self, name, data[name])
             self.described_at, self.described_by = fact.at, fact.actor
+        elif fact.kind == "case.attached":
+            self.attachments += [str(one) for one in data["attachments"]]
         elif fact.kind == "case.command":
             self.command = Command(
                 mode=Mode(data["mode"]),
@@ -148,7 +152,7 @@ class FileBook:
             self.files.setdefault(fact.case, CaseFile(fact.case)).apply(fact)
 
 
-FILE_FACTS: Final = frozenset({"case.described", "case.command"})
+FILE_FACTS: Final = frozenset({"case.described", "case.command", "case.attached"})
 
 
 @dataclass(slots=True)
@@ -207,6 +211,15 @@ def _derive(work: FileWork) -> None:
     if (mode, plan, body) != (file.command.mode, file.command.plan, file.command.body):
         why = f"{file.category}/{file.grade or '-'}"
         work.command(mode, HUB, why, plan=plan, body=body)
+
+
+def attach(work: FileWork, name: str) -> None:
+    """A file belongs to the case; the same again changes nothing. Raises Refused."""
+    if name in work.file.attachments:
+        return
+    if len(work.file.attachments) >= MAX_OF_CASE:
+        raise Refused("too-many-attachments")
+    work.say("case.attached", {"attachments": [name]})
 
 
 def start_plan(

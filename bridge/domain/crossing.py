@@ -1,8 +1,8 @@
 """What of an order crosses to a unit on which wire: an allow-list of fields (SB-34, LL-52).
 
 The caller's number goes on the terminal, by phone and by fax; by radio, SMS and mail only where
-the unit's record says so, as the caller's name everywhere. No recording and no other case is ever
-a field of a sheet.
+the unit's record says so, as the caller's name everywhere and attachments on the terminal and by
+mail. No recording and no other case is ever a field of a sheet.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bridge.domain.order import Order
 from bridge.domain.unit import Unit
 
 NUMBER_CROSSES = frozenset({ChannelKind.TERMINAL, ChannelKind.PHONE, ChannelKind.FAX})
+FILES_CROSS = frozenset({ChannelKind.TERMINAL, ChannelKind.MAIL})
 PLAIN = (
     "squad",
     "role",
@@ -43,6 +44,7 @@ def sheet_of(
     content: Any = order.content
     number = channel in NUMBER_CROSSES or "caller_number" in unit.may_receive
     name = "caller_name" in unit.may_receive
+    files = channel in FILES_CROSS and "attachments" in unit.may_receive
     return OrderSheet(
         order=order.id,
         code=order.code,
@@ -60,6 +62,7 @@ def sheet_of(
         drill=bool(content.get("drill")),
         repeat=repeat,
         reminder=order.reminder,
+        attachments=tuple(content.get("attachments") or ()) if files else (),
         **{name: content[name] for name in PLAIN if content.get(name)},
     )
 

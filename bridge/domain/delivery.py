@@ -56,6 +56,7 @@ class OrderSheet:
     drill: bool = False
     repeat: bool = False
     reminder: int = 0
+    attachments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,20 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "no-such-unit": ("没有这个联动单位", "no such unit"),
     "no-such-order": ("没有这条指令", "no such order"),
     "no-such-attempt": ("没有这次发送", "no such attempt"),
+    "no-such-attachment": ("没有这个附件", "no such attachment"),
+    "attachment-missing": (
+        "附件文件缺失或已损坏,请告知管理员",
+        "the attachment's file is gone or damaged: tell the administrator",
+    ),
+    "attachment-kind": (
+        "附件只收照片(JPEG、PNG、WebP)和 PDF",
+        "only pictures (JPEG, PNG, WebP) and PDF are taken",
+    ),
+    "attachment-needs-report": (
+        "附件请随到场、进展、结果或承诺提交",
+        "send files with an arrival, progress, result or promise",
+    ),
+    "too-many-attachments": ("此求助件的附件已达上限", "this case has as many files as it may"),
     "no-such-report": ("没有这条反馈", "no such report"),
     "no-such-channel": ("没有这个通道", "no such channel"),
     "reason-missing": ("请写明原因", "say why"),

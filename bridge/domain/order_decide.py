@@ -111,6 +111,7 @@ def report(work: Work, told: Received, *, by: str, unit: str, proof: str) -> Non
             unit=unit,
             channel=told.channel.value,
             state=order.state.value,
+            attachments=[*told.attachments],
         )
         return
     event = EVENT_OF.get(told.says)

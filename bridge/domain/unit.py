@@ -41,8 +41,8 @@ class Unit:
     `duty_phone` and `leader_phone` are dial strings of one channel (`PJSIP/6001@trunk`);
     `users` are the names of sign-ins at its terminal; `deputy` is the unit above, the next contact.
     `may_receive` names fields beyond the allow-list: `caller_name`, `caller_number` (the number
-    also on radio, SMS and mail). `report_pin` is an Argon2 hash.
-    `fax_hours` (`08:00-18:00`) hold for faxes that are neither urgent nor green.
+    also on radio, SMS and mail), `attachments` (by terminal and mail). `report_pin` is an Argon2
+    hash. `fax_hours` (`08:00-18:00`) hold for faxes that are neither urgent nor green.
     `arrival_limit_s` counts for site orders; tier 1 has 30 minutes where nothing is said (SB-22).
     """
 

@@ -22,6 +22,7 @@ from bridge.domain.case_file import (
     FileWork,
     Mode,
     alarm_of,
+    attach,
     describe,
     end_plan,
     from_doc,
@@ -141,8 +142,18 @@ class CaseDesk:
         """110 commands again. Raises Refused."""
         return await self._change(who, case, key, lambda work: end_plan(work, why))
 
+    async def attach(self, who: Asker, case: str, name: str, key: str) -> Answer:
+        """A file that is kept belongs to the case from now on. Raises Refused."""
+        body: dict[str, Json] = {"case": case, "attachment": name}
+        return await self._change(who, case, key, lambda work: attach(work, name), body)
+
     async def _change(
-        self, who: Asker, case: str, key: str, decide: Callable[[FileWork], None]
+        self,
+        who: Asker,
+        case: str,
+        key: str,
+        decide: Callable[[FileWork], None],
+        body: Mapping[str, Json] | None = None,
     ) -> Answer:
         async with self._turn:
             if self._storing is not None:  # what nobody saw the end of comes first
@@ -152,7 +163,8 @@ class CaseDesk:
             file = await self._read(self.file(case))
             work = FileWork(file, self._clock.now(), who.name, self._rules)
             decide(work)
-            answer = Answer(key, 202, {"case": case, "command": file.command.mode.value})
+            said = body or {"case": case, "command": file.command.mode.value}
+            answer = Answer(key, 202, said)
             rows = [file_row(file)] if work.facts else []
             self._storing = submitted(self._recorder, Transaction(work.facts, rows, answer=answer))
             await settled(self._storing)

@@ -6,11 +6,12 @@ Every request has a key; its answer is stored with its facts, so the same key ge
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from bridge.domain.attachment import NAME
 from bridge.domain.code import DIGITS, make_code
 from bridge.domain.delivery import ChannelKind, Received, Says
 from bridge.domain.errors import Refused
@@ -61,6 +62,7 @@ class OrderAsk:
     caller_name: str = ""
     role: str = ""
     after_report: str | None = None
+    attachments: tuple[str, ...] = ()
     forward_of: str = ""
     cancels: str = ""
     green: bool = False
@@ -107,7 +109,10 @@ class OrderDesk:
         if ask.after_report is not None:
             await self._check_report(ask.case, ask.after_report)
         async with self._creating:
-            count = len(await self.orders.memory.orders_of_case(ask.case))
+            rows = await self.orders.memory.orders_of_case(ask.case)
+            if not set(ask.attachments) <= files_of_case(case, [row.doc for row in rows]):
+                raise Refused("no-such-attachment")
+            count = len(rows)
             works: list[Work] = []
             for unit in dict.fromkeys(ask.units):
                 content = _content(ask, case)
@@ -281,6 +286,13 @@ def _told(
     )
 
 
+def files_of_case(case: Mapping[str, Any], orders: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Files that the desk put to the case, and those that units sent with reports about it."""
+    reports = (report for doc in orders for report in doc["reports"])
+    sent = {str(name) for report in reports for name in report["attachments"]}
+    return {name for name in sent if NAME.fullmatch(name)} | set(case.get("attachments") or ())
+
+
 def _filled(ask: OrderAsk, case: Mapping[str, Json]) -> OrderAsk:
     """What the seat left out is as the case says; a drill's orders are a drill's (SB-42)."""
     names = ("klass", "words", "place", "category", "caller_name")
@@ -307,6 +319,7 @@ def _content(ask: OrderAsk, case: Mapping[str, Json]) -> dict[str, Json]:
         "caller_number": case.get("caller") or None,
         "caller_name": ask.caller_name or None,
         "role": ask.role,
+        "attachments": [*ask.attachments],
         "forward_of": ask.forward_of,
         "cancels": ask.cancels,
         "after_report": ask.after_report,

@@ -98,6 +98,22 @@ class StoreUnknown(StoreError):
         self.entries = tuple(entries)
 
 
+class FileMissing(Exception):
+    """A file that the journal names is not there, or is not what it was."""
+
+
+class Files(Protocol):
+    """Files beside the journal, by the hash of their content (`domain.attachment`)."""
+
+    async def keep(self, data: bytes, kind: str) -> str:
+        """Store it; gives its name, durable when this returns. Raises StoreError."""
+        ...
+
+    async def read(self, name: str) -> bytes:
+        """The octets of a file. Raises FileMissing."""
+        ...
+
+
 class Store(Protocol):
     """Durable memory. `commit` returns after the sync; nothing is shown before (guard rule 1)."""
 

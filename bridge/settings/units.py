@@ -51,7 +51,7 @@ Mail = Annotated[str, AfterValidator(_mail)]
 Pin = Annotated[str, AfterValidator(_pin)]
 Day = Annotated[int, Field(ge=1, le=7)]
 LadderName = Literal["URGENT", "GENERAL", "URGENT-off", "GENERAL-off"]
-Beyond = Literal["caller_name", "caller_number"]
+Beyond = Literal["caller_name", "caller_number", "attachments"]
 
 
 class StepPart(Part):

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import apsw
 
-from bridge.domain.journal import Json, parse_body
+from bridge.domain.attachment import files_named
+from bridge.domain.journal import Fact, Json, parse_body
 from bridge.flows.ports import StoreError
 from bridge.store.connection import CHECKSUM_BYTES, load_checksums, open_reading
 from bridge.store.session import Head
@@ -104,13 +105,23 @@ def restore(copy: Path, database: Path) -> Backup:
 
 def closed_recordings(copy: Path) -> Iterator[Mapping[str, Json]]:
     """Data of every `recording.closed` fact in a store at rest. Raises StoreError."""
-    with open_reading(copy, None, at_rest=True) as reading:
+    return (fact.data for fact in _facts(copy, "closed_recordings", at_rest=True))
+
+
+def named_files(database: Path, *, at_rest: bool = True) -> Iterator[str]:
+    """Every file beside the journal that a fact names. Raises StoreError."""
+    for fact in _facts(database, "facts_with_files", at_rest=at_rest):
+        yield from files_named(fact)
+
+
+def _facts(database: Path, name: str, *, at_rest: bool) -> Iterator[Fact]:
+    with open_reading(database, None, at_rest=at_rest) as reading:
         after = 0
         while True:
             bindings = {"seq": after, "most": PAGE}
-            page = list(reading.execute(query("closed_recordings"), bindings))
+            page = list(reading.execute(query(name), bindings))
             for _, text in page:
-                yield parse_body(str(text)).data
+                yield parse_body(str(text))
             if len(page) < PAGE:
                 return
             after = int(str(page[-1][0]))

@@ -16,9 +16,10 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from bridge.channels.email import EmailChannel, MailServer, Security
+from bridge.channels.email import EmailChannel, MailServer, ReadFile, Security
 from bridge.domain.delivery import A, ChannelKind, Job, OrderSheet, Progress, Received
 from bridge.domain.paper import Paper, PaperKind
+from bridge.flows.ports import FileMissing
 from tests.documents.papers import order_sheet
 
 KEY = b"k" * 32
@@ -160,6 +161,11 @@ async def plain_paper(sheet: OrderSheet) -> Paper:
     )
 
 
+async def no_file(name: str) -> bytes:
+    """No attachment is kept."""
+    raise FileMissing(name)
+
+
 @dataclass
 class Spawned:
     """The task group of a test."""
@@ -176,9 +182,12 @@ class Spawned:
 
 
 def channel(
-    server: MailServer, told: Told, spawned: Callable[[Coroutine[Any, Any, object], str], None]
+    server: MailServer,
+    told: Told,
+    spawned: Callable[[Coroutine[Any, Any, object], str], None],
+    read: ReadFile = no_file,
 ) -> EmailChannel:
-    return EmailChannel(server, plain_paper, told, FixedClock(), spawned)
+    return EmailChannel(server, plain_paper, told, FixedClock(), spawned, read)
 
 
 def job(attempt: str = "a-1", *addresses: str, **more: object) -> Job:

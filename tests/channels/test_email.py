@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.channels.email import EmailChannel
+from bridge.channels.email import FILES_BYTES, EmailChannel
 from bridge.domain.delivery import A, Cause, OrderSheet
 from bridge.domain.paper import Paper, PaperError
 from bridge.wire.ack_link import check
@@ -27,6 +27,7 @@ from tests.channels.mail_kit import (
     channel,
     job,
     mail_server,
+    no_file,
     server_tls,
     smtp_server,
 )
@@ -63,6 +64,29 @@ async def test_an_order_arrives_with_text_page_sheet_and_link(certs: tuple[Path,
     assert link in page.get_content()
     token = check(link.rpartition("/")[2], [KEY], NOW)
     assert (token.attempt, token.order, token.unit) == ("a-1", ORDER, "6001")
+
+
+@pytest.mark.req("SB-34")
+async def test_attachments_go_along_and_what_is_gone_or_too_large_is_said() -> None:
+    office, told, spawned = PostOffice(), Told(), Spawned()
+    kept = {name: f"{number:064x}.jpg" for number, name in enumerate(("here", "gone", "large"))}
+    contents = {kept["here"]: b"\xff\xd8\xff picture", kept["large"]: bytes(FILES_BYTES + 1)}
+
+    async def read(name: str) -> bytes:
+        return contents[name] if name in contents else await no_file(name)
+
+    async with smtp_server(office, data_size_limit=2**25) as port:
+        wire = channel(mail_server(port), told, spawned, read)
+        await wire.send(job(attachments=tuple(kept.values())))
+        await spawned.done()
+    assert told.states() == [A.SENDING, A.SENT]
+    mail = office.read()
+    _, picture = mail.iter_attachments()
+    assert (picture.get_content_type(), picture.get_filename()) == ("image/jpeg", f"{ORDER}-1.jpg")
+    assert picture.get_content() == contents[kept["here"]]
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert "另有 2 个附件未能随信发送" in text.get_content()
 
 
 async def test_nothing_goes_in_clear_where_the_server_offers_no_encryption() -> None:
@@ -221,7 +245,7 @@ async def test_words_that_cannot_be_a_mail_are_said_and_the_paper_too() -> None:
         await wire.send(job("a", "x@y.example\r\nBcc: z@y.example"))
         await wire.send(job("b\r\nBcc: z@y.example"))
         await wire.send(job("c", order="号"))
-        papers = EmailChannel(mail_server(port), no_paper, told, FixedClock(), spawned)
+        papers = EmailChannel(mail_server(port), no_paper, told, FixedClock(), spawned, no_file)
         await papers.send(job("d"))
         await spawned.done()
     causes = {one.attempt[0]: one.cause for one in told.said}

@@ -9,7 +9,7 @@ import pytest
 from bridge.channels.mail import MailParts, open_mail
 from bridge.settings.model import SettingsError
 from bridge.settings.wires import Mail
-from tests.channels.mail_kit import FixedClock, Spawned, Told, plain_paper
+from tests.channels.mail_kit import FixedClock, Spawned, Told, no_file, plain_paper
 from tests.settings.settings_kit import settings, shipped
 from tests.settings.test_wires import MAIL
 
@@ -24,6 +24,7 @@ def opened(directory: Path, **more: object) -> MailParts:
         tell=Told(),
         clock=FixedClock(),
         spawn=Spawned(),
+        read=no_file,
         environment={"CREDENTIALS_DIRECTORY": str(directory)},
     )
 

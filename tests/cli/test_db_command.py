@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+from bridge.cli.output import CommandError
 from bridge.domain.journal import Fact, Json
 from bridge.settings.file import load
+from bridge.store.files import Files, files_of
 from tests.cli.cli_kit import BEGUN, CALL, CASE, facts, fill, make_config, run
 
 FILES = {f"{CALL}-citizen-1.wav": b"citizen", f"{CALL}-seat-8001-2.wav": b"seat" * 100}
@@ -81,3 +84,45 @@ async def test_a_backup_without_recordings_names_every_one_as_missing(tmp_path: 
     config, _ = await machine(tmp_path / "old")
     made = run("db", "backup", tmp_path / "copy.db", "--config", config, "--json")
     assert len(json.loads(made.out)["recordings"]["missing"]) == 3
+
+
+PICTURE = b"\xff\xd8\xff a picture"
+
+
+async def with_picture(root: Path) -> tuple[Path, str]:
+    """A machine whose journal names one attachment, which is there."""
+    config, _ = await machine(root)
+    database = load(config).store.path
+    name = await Files(files_of(database)).keep(PICTURE, "jpg")
+    await fill(
+        config, [Fact("case.attached", BEGUN, CASE, None, CASE, "T", {"attachments": [name]})]
+    )
+    return config, name
+
+
+async def test_attachments_come_back_with_a_backup(tmp_path: Path) -> None:
+    config, name = await with_picture(tmp_path / "old")
+    copy = tmp_path / "copy.db"
+    made = run("db", "backup", copy, "--config", config, "--json")
+    assert json.loads(made.out)["files"] == {"copied": 1, "missing": [], "damaged": []}
+    (tmp_path / "new").mkdir()
+    other = make_config(tmp_path / "new")
+    run("db", "restore", copy, "--config", other)
+    assert (files_of(load(other).store.path) / name).read_bytes() == PICTURE
+    assert run("db", "verify", "--config", other).status == 0
+
+
+@pytest.mark.parametrize("what", ["missing", "damaged"])
+async def test_an_attachment_that_is_gone_or_changed_is_named_everywhere(
+    tmp_path: Path, what: str
+) -> None:
+    config, name = await with_picture(tmp_path / "old")
+    place = files_of(load(config).store.path) / name
+    place.unlink() if what == "missing" else place.write_bytes(b"something else")
+    with pytest.raises(CommandError, match=name):
+        run("db", "verify", "--config", config)
+    made = run("db", "backup", tmp_path / "copy.db", "--config", config, "--json")
+    assert json.loads(made.out)["files"][what] == [name]
+    answer = await asyncio.to_thread(run, "case", "export", CASE, "--config", config)
+    exported = json.loads(answer.out)["files"]
+    assert (exported["names"], exported[what]) == ([name], [name])

@@ -47,6 +47,7 @@ from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
 from bridge.settings.model import Settings
 from bridge.store import Options, SqliteStore, open_store
+from bridge.store.files import Files
 from bridge.tokens import TokenRecord, add_token, digest, new_token
 from tests.channels.mail_kit import Told
 from tests.desk.simulated_switch import SimulatedSwitch
@@ -403,6 +404,7 @@ async def running(directory: Path, *more: APIRouter) -> AsyncIterator[Kit]:
             Clock(),
             spawn,
             cases=cases,
+            files=Files(directory / "files"),
             orders=orders,
             listening=listen("127.0.0.1", 0),
             doors=[faxes(fax, view), *more],

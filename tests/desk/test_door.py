@@ -15,6 +15,7 @@ from bridge.desk.server import MAX_HEAD
 from bridge.desk.tokens import BURST, RATE, Rates, Tokens
 from bridge.tokens import TokenRecord, digest, new_token
 from tests.desk.desk_kit import ORIGIN, Kit, running, until
+from tests.desk.test_attachments import put
 
 
 async def _raw(kit: Kit, text: bytes) -> bytes:
@@ -213,10 +214,11 @@ async def test_reading_changes_nothing(tmp_path: Path) -> None:
         await until(lambda: kit.room._recorder.waiting == 0)
         client = kit.client("L-8003")
         case = kit.room.book.calls[call].case
-        given = await client.do(
-            "POST", f"cases/{case}/orders", {"units": ["bank"], "words": "演练", "drill": True}
-        )
+        picture = (await put(kit, case, b"\xff\xd8\xff")).json()["attachment"]
+        body = {"units": ["bank"], "words": "演练", "drill": True, "attachments": [picture]}
+        given = await client.do("POST", f"cases/{case}/orders", body)
         names = {"call": call, "seat": "8001", "leg": call, "case": case, "unit": "bank"}
+        names["name"] = picture
         names["order"] = given.json()["orders"][0]["order"]
         before = kit.store.head().seq
         document = await client.get("openapi.json")

@@ -18,7 +18,7 @@ from bridge.documents.service import Documents
 from bridge.domain.delivery import A, ChannelKind
 from bridge.domain.ladder import Step
 from bridge.domain.order_state import O
-from tests.channels.mail_kit import KEY, UNIT, PostOffice, mail_server, smtp_server
+from tests.channels.mail_kit import KEY, UNIT, PostOffice, mail_server, no_file, smtp_server
 from tests.channels.replies import mail, quoted
 from tests.documents.papers import ZONE
 from tests.domain.order_story import UNITS
@@ -49,7 +49,8 @@ async def posting(
         def spawn(work: Coroutine[Any, Any, object], name: str) -> None:
             kit.tasks.create_task(work, name=f"work:{name}")
 
-        kit.orders.use(EmailChannel(mail_server(port), papers.paper, post, kit.clock, spawn))
+        server = mail_server(port)
+        kit.orders.use(EmailChannel(server, papers.paper, post, kit.clock, spawn, no_file))
 
         async def back(data: bytes) -> None:
             reply = read_mail(data, [KEY])
