@@ -33,8 +33,7 @@ from hardware.fax.t30 import (
     Result,
 )
 from hardware.fax.t30_frames import Chosen, encode_identity
-from hardware.fax.t30_receiver import ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.trace_words import words_of
 from hardware.fax.watch import FrameSeen
 from hardware.fax.wire import WireGone

@@ -43,8 +43,7 @@ from hardware.fax.t30 import (
     Result,
 )
 from hardware.fax.t30_frames import Chosen, Coding, encode_identity
-from hardware.fax.t30_receiver import ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.watch import Watch, unwatched
 from hardware.fax.wire import ModemWire, WireGone
 

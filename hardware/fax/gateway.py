@@ -24,7 +24,7 @@ from hardware.fax.plan import FaxJob, FaxRefused, Habit, Hours
 from hardware.fax.pool import FaxPool
 from hardware.fax.received import ReceivedPage
 from hardware.fax.t30 import Cause, Outcome, PageConfirmed, Report, Result
-from hardware.fax.t30_receiver import ReceiverSettings
+from hardware.fax.t30_settings import ReceiverSettings
 from hardware.fax.watch import FrameSeen
 from hardware.port_interface import PortSettings
 from hardware.radio.events import (

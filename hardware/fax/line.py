@@ -24,8 +24,7 @@ from hardware.fax.modem_at import ModemFault
 from hardware.fax.page import Page
 from hardware.fax.port_wire import PortWire
 from hardware.fax.t30 import Cause, Outcome, Result
-from hardware.fax.t30_receiver import ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.uucp_lock import DIRECTORY, DeviceLock
 from hardware.fax.watch import Watch, unwatched
 from hardware.fax.wire import WireGone, WireHeld

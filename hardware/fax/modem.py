@@ -15,8 +15,9 @@ from hardware.fax.page import Page
 from hardware.fax.rates import ALL_RATES, Rate
 from hardware.fax.received import ReceivedPage
 from hardware.fax.t30 import Outcome
-from hardware.fax.t30_receiver import Receiver, ReceiverSettings
-from hardware.fax.t30_sender import Sender, SenderSettings
+from hardware.fax.t30_receiver import Receiver
+from hardware.fax.t30_sender import Sender
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.watch import Watch
 from hardware.fax.wire import ModemWire
 

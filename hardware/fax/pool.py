@@ -13,7 +13,7 @@ from hardware.fax.board import Call, Modem, modem_name, row
 from hardware.fax.line import FaxLine, LineBusy, LineState, not_called
 from hardware.fax.plan import FaxJob, FaxRefused, Habit, Plan
 from hardware.fax.t30 import Cause, Outcome, Report
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import SenderSettings
 from hardware.fax.watch import FrameSeen
 
 LOOK_SECONDS: Final = 0.2

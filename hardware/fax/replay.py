@@ -31,8 +31,8 @@ from hardware.fax.t30 import (
     Untrained,
 )
 from hardware.fax.t30_frames import Fcf, decode_identity, parse_dcs, parse_dis, parse_frame
-from hardware.fax.t30_receiver import Receiver, ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_receiver import Receiver
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.trace_words import Said, words_of
 from hardware.fax.watch import Watch, unwatched
 from hardware.fax.wire import WireGone

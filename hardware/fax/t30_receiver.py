@@ -6,73 +6,36 @@ when it is here: under ECM with every frame of it, else with enough good lines.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from hardware.fax import t30_limits as limits
-from hardware.fax.page import MAX_LINES, WIDTH
-from hardware.fax.rates import ALL_RATES, Rate, rate_of_dcs
-from hardware.fax.received import ReceivedPage, good_enough
-from hardware.fax.t4 import T4Decoder
+from hardware.fax.page import WIDTH
+from hardware.fax.rates import rate_of_dcs
+from hardware.fax.received import ReceivedPage
 from hardware.fax.t30 import (
     Agreed,
     Answered,
-    Cancelled,
     CarrierEnded,
     Cause,
-    Done,
-    Ended,
     Event,
-    Garbled,
-    HangUp,
-    Heard,
-    Listen,
-    Lost,
     Octets,
     Outcome,
     PageAgain,
     PageConfirmed,
-    Quiet,
     Receive,
     Result,
     Speak,
     Step,
     Untrained,
 )
-from hardware.fax.t30_ecm import BlockCollector, PartialPage, parse_pps, ppr_map
-from hardware.fax.t30_frames import (
-    POST_PAGE,
-    Chosen,
-    Coding,
-    Fcf,
-    Frame,
-    X,
-    build_dis,
-    build_frame,
-    decode_identity,
-    encode_identity,
-    parse_dcs,
-    parse_frame,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiverSettings:
-    """What this station is and what it takes."""
-
-    identity: str = ""
-    """Digits, blank and plus; CSI is left out when empty."""
-    ecm: bool = True
-    t6: bool = True
-    rates: tuple[Rate, ...] = ALL_RATES
-    """What the modem receives."""
-
-    def with_rates(self, rates: tuple[Rate, ...]) -> ReceiverSettings:
-        """The same with other speeds."""
-        return replace(self, rates=rates)
+from hardware.fax.t30_ecm import PartialPage, parse_pps, ppr_map
+from hardware.fax.t30_frames import POST_PAGE, Coding, Fcf, Frame, X, build_dis, parse_dcs
+from hardware.fax.t30_incoming import IncomingPage, TrainingCheck
+from hardware.fax.t30_settings import ReceiverSettings
+from hardware.fax.t30_station import Station, Tables
 
 
 class State(StrEnum):
@@ -93,104 +56,52 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-class Receiver:
+class Receiver(Station[State]):
     """Receives pages; they are in `pages`, confirmed ones first."""
 
+    CALLS = False
+    FAR_ID = Fcf.TSI
+
     def __init__(self, settings: ReceiverSettings) -> None:
+        super().__init__(settings.identity, _TABLES)
         self._settings = settings
-        self._identity = encode_identity(settings.identity)
-        self.state = State.RINGING
-        self.outcome: Outcome | None = None
         self._kept: list[ReceivedPage] = []
         self._part: ReceivedPage | None = None
         """A page that came but was not confirmed."""
-        self._started: float | None = None
-        self._until = self._dis_until = 0.0
-        self._heard = self._repeats = self._quiet = 0
-        self._answer: tuple[bytes, ...] = ()
+        self._dis_until = 0.0
+        self._repeats = self._quiet = 0
+        self._last_answer: tuple[bytes, ...] = ()
         self._answered_message: int | None = None
         self._answered_at = 0.0
         self._next = State.AWAIT_DCS
-        self._far_id = ""
-        self._chosen: Chosen | None = None
-        self._tcf = bytearray()
+        self._check = TrainingCheck()
         self._long_training = False
-        self._decoder: T4Decoder | None = None
-        self._size = 0
-        self._blocks = BlockCollector()
+        self._page = IncomingPage()
         self._complete = False
         """EOP was confirmed."""
 
     @property
     def pages(self) -> tuple[ReceivedPage, ...]:
         """What is here; a page that was not confirmed comes last."""
-        part = self._part or self._unfinished()
+        part = self._part
+        if part is None and self._chosen is not None:
+            part = self._page.unfinished(self._chosen)
         return (*self._kept, part) if part is not None else tuple(self._kept)
 
-    def _unfinished(self) -> ReceivedPage | None:
-        """The page on the line when the call ended."""
-        if self._chosen is None:
-            return None
-        if self._decoder is not None and self._decoder.lines:
-            return self._lines_page(confirmed=False)
-        octets = self._blocks.octets
-        return ReceivedPage(self._chosen, confirmed=False, octets=octets) if octets else None
-
-    def step(self, event: Event, now: float) -> Step:
-        """Take one event, answer with what is to be done."""
-        if self.state is State.ENDED:
-            return ()
-        if self._started is None:
-            self._started = now
+    def _other(self, event: Event, now: float) -> Step:
         match event:
-            case Lost(cause):
-                return self._end(cause, say_dcn=False)
-            case Cancelled():
-                return self._end(Cause.CANCELLED)
-            case _ if now - self._started > limits.CALL_SECONDS:
-                return self._end(Cause.TOO_LONG)
             case Answered() if self.state is State.RINGING:
                 return self._invite(now)
-            case Done() if (after := _AFTER.get(self.state)) is not None:
-                return after(self, now)
             case Octets(data) if self.state in _CARRIER:
                 return self._take_data(data)
-            case CarrierEnded() | Untrained() if self.state in _CARRIER:
-                trained = isinstance(event, CarrierEnded)
-                return _CARRIER[self.state][0 if trained else 1](self, now)
-            case Quiet() if self.state in _COMMANDS:
-                return _QUIET[self.state](self, now)
-            case Garbled() if self.state in _COMMANDS:
-                return self._go_on_listening(now)
-            case Heard(octets) if self.state in _COMMANDS:
-                return self._hear(parse_frame(octets), now)
-            case _:
-                return ()
+            case CarrierEnded() if self.state in _CARRIER:
+                return _CARRIER[self.state][0](self, now)
+            case Untrained() if self.state in _CARRIER:
+                return _CARRIER[self.state][1](self, now)
+        return ()
 
-    def _hear(self, frame: Frame | None, now: float) -> Step:
-        if frame is None:
-            return self._go_on_listening(now)
-        if not frame.final:
-            if frame.fcf == Fcf.TSI:
-                self._far_id = decode_identity(frame.fif)
-            return ()
-        if frame.fcf == Fcf.DIS and frame.x:  # DTC: there is nothing to be polled here
-            return self._end(Cause.POLLED)
-        answer = _COMMANDS[self.state].get(frame.fcf)
-        return self._go_on_listening(now) if answer is None else answer(self, frame, now)
-
-    def _go_on_listening(self, now: float) -> Step:
-        """What was heard is no command for us: the rest of the time is still there."""
-        self._heard += 1
-        if self._heard > limits.RESPONSES:
-            return self._end(Cause.BAD_PROTOCOL)
-        if now >= self._until:
-            return _QUIET[self.state](self, now)
-        return (Listen(self._until - now),)
-
-    def _listen(self, state: State, seconds: float, now: float) -> Step:
-        self.state, self._until, self._heard = state, now + seconds, 0
-        return (Listen(seconds),)
+    def _nothing_heard(self, now: float) -> Step:
+        return _QUIET[self.state](self, now)
 
     # Phase B
 
@@ -202,13 +113,8 @@ class Receiver:
     def _say_dis(self) -> Step:
         self.state = State.SAY_DIS
         dis = build_dis(self._settings.rates, ecm=self._settings.ecm, t6=self._settings.t6)
-        frames = [build_frame(Fcf.DIS, dis, x=False)]
-        if self._settings.identity:
-            frames.insert(0, build_frame(Fcf.CSI, self._identity, x=False, final=False))
-        return (Speak(tuple(frames)),)
-
-    def _await_dcs(self, now: float) -> Step:
-        return self._listen(State.AWAIT_DCS, limits.T4, now)
+        frame = self._frame(Fcf.DIS, dis)
+        return (Speak(self._with_identity(Fcf.CSI, self._settings.identity, frame)),)
 
     def _dis_again(self, now: float) -> Step:
         if now >= self._dis_until:
@@ -227,10 +133,9 @@ class Receiver:
         ):
             return self._go_on_listening(now)  # then DIS again, which says what we can do
         self._chosen = chosen
-        self._tcf.clear()
-        self._decoder = None
+        self._check = TrainingCheck()
         self._answered_message = None
-        self._blocks.retrained()
+        self._page.retrained()
         self.state = State.RECEIVE_TCF
         return (
             Agreed(chosen, self._far_id),
@@ -238,20 +143,15 @@ class Receiver:
         )
 
     def _judge_tcf(self, now: float) -> Step:
-        rate = self._now_chosen.rate
-        runs = re.findall(rb"\0+", self._tcf)
-        longest = max(map(len, runs), default=0)
-        bad = len(self._tcf) - sum(map(len, runs))
-        good = longest * 8 >= limits.TCF_GOOD_SECONDS * rate.bps
-        good = good and bad <= limits.TCF_BAD_SHARE * len(self._tcf)
+        good = self._check.good(self._now_chosen.rate)
         return self._say_trained(Fcf.CFR if good else Fcf.FTT)
 
     def _say_trained(self, answer: Fcf) -> Step:
         self._long_training = False
         self._next = State.RECEIVE_IMAGE if answer is Fcf.CFR else State.AWAIT_DCS
         self.state = State.SAY_TRAINED
-        self._answer = (build_frame(answer, x=False),)
-        return (Speak(self._answer),)
+        self._last_answer = (self._frame(answer),)
+        return (Speak(self._last_answer),)
 
     def _tcf_missed(self, now: float) -> Step:
         """Untrained: the check is perhaps still on the line, or DCS comes again."""
@@ -259,35 +159,18 @@ class Receiver:
 
     # Phase C
 
-    @property
-    def _now_chosen(self) -> Chosen:
-        assert self._chosen is not None  # no carrier before DCS
-        return self._chosen
-
     def _receive_image(self, now: float) -> Step:
         chosen = self._now_chosen
         self.state = State.RECEIVE_IMAGE
         self._quiet = 0
-        if chosen.ecm:
-            self._blocks.carrier()
-        else:
-            mr = chosen.coding is Coding.MR
-            self._decoder = T4Decoder(chosen.width, mr, MAX_LINES)
-            self._size = 0
+        self._page.carrier(chosen)
         return (Receive(chosen.rate, self._long_training, limits.CARRIER),)
 
     def _take_data(self, data: bytes) -> Step:
         if self.state is State.RECEIVE_TCF:
-            if len(self._tcf) < 2 * self._now_chosen.rate.tcf_octets:
-                self._tcf += data
-            return ()
-        self._size += len(data)
-        if self._size > limits.MAX_PAGE_OCTETS:
+            self._check.feed(data, self._now_chosen.rate)
+        elif not self._page.feed(data, self._now_chosen):
             return self._end(Cause.TOO_LARGE)
-        if self._now_chosen.ecm:
-            self._blocks.feed(data)
-        elif self._decoder is not None:
-            self._decoder.feed(data)
         return ()
 
     def _await_post(self, now: float) -> Step:
@@ -309,28 +192,20 @@ class Receiver:
         """MPS, EOM or EOP to a page without ECM."""
         if self._now_chosen.ecm:
             return self._go_on_listening(now)
-        decoder = self._decoder
-        message = POST_PAGE[Fcf(frame.fcf)]
-        if decoder is None or not decoder.lines:
+        message, page = POST_PAGE[Fcf(frame.fcf)], self._page
+        if not page.has_lines:
             if self._is_repeat(frame, now):
                 return self._answer_again(now)
             self._part = None
             return self._refuse(message)  # the page was sent and is not here
-        if not good_enough(decoder) or not decoder.ended:  # without its end a page is cut short
-            self._part = self._lines_page(confirmed=False)
+        if not page.complete:
+            self._part = page.page_of_lines(self._now_chosen, confirmed=False)
             return self._refuse(message)
-        return self._keep(self._lines_page(confirmed=True), message)
+        return self._keep(page.page_of_lines(self._now_chosen, confirmed=True), message)
 
     def _is_repeat(self, frame: Frame, now: float) -> bool:
         same = POST_PAGE.get(Fcf(frame.fcf)) == self._answered_message
         return same and now - self._answered_at <= limits.REPEATED_PPM
-
-    def _lines_page(self, confirmed: bool) -> ReceivedPage:
-        decoder = self._decoder
-        assert decoder is not None  # asked for after a page without ECM
-        return ReceivedPage(
-            self._now_chosen, confirmed, lines=tuple(decoder.lines), bad_lines=decoder.bad_lines
-        )
 
     def _take_pps(self, frame: Frame, now: float) -> Step:
         """End of an ECM block (T.30, A.4.3)."""
@@ -340,28 +215,28 @@ class Receiver:
         message = _message_of(pps)
         if message is None and pps.message & ~X:
             return self._go_on_listening(now)
-        if self._blocks.again(pps):
-            self._blocks.drop_frames()
+        blocks = self._page.blocks
+        if blocks.again(pps):
+            blocks.drop_frames()
             return self._say_answer(Fcf.MCF, message, again=True)
-        missing = self._blocks.missing(pps)
+        missing = blocks.missing(pps)
         if missing:
             return self._ask_again(missing)
-        self._blocks.complete(pps)
+        blocks.complete(pps)
         if message is None:
             return self._say_answer(Fcf.MCF, None)
-        octets = self._blocks.next_page()
-        return self._keep(ReceivedPage(self._now_chosen, confirmed=True, octets=octets), message)
+        return self._keep(self._page.page_of_blocks(self._now_chosen, confirmed=True), message)
 
     def _ask_again(self, missing: list[int]) -> Step:
         again = PageAgain(len(self._kept) + 1, f"PPR {len(missing)}")
         self._long_training = False
         self._next = State.RECEIVE_IMAGE
-        return (again, *self._speak_answer(build_frame(Fcf.PPR, ppr_map(missing), x=False)))
+        return (again, *self._speak_answer(self._frame(Fcf.PPR, ppr_map(missing))))
 
     def _keep(self, page: ReceivedPage, message: Fcf) -> Step:
         self._kept.append(page)
         self._part = None
-        self._size = 0
+        self._page.kept()
         if message is Fcf.MPS and len(self._kept) >= limits.MAX_PAGES:
             self._kept[-1] = replace(page, confirmed=False)
             return self._end(Cause.TOO_LARGE)
@@ -371,40 +246,40 @@ class Receiver:
     def _refuse(self, message: Fcf) -> Step:
         self._answered_message = message
         self._next = State.AWAIT_DCS
-        self._decoder = None
+        self._page.judged()
         again = PageAgain(len(self._kept) + 1, "RTN")
-        return (again, *self._speak_answer(build_frame(Fcf.RTN, x=False)))
+        return (again, *self._speak_answer(self._frame(Fcf.RTN)))
 
     def _say_answer(self, answer: Fcf, message: Fcf | None, *, again: bool = False) -> Step:
         """MCF to a page or block: what comes next depends on the message."""
         self._answered_message = message
-        self._decoder = None
+        self._page.judged()
         self._complete = self._complete or message is Fcf.EOP
         self._long_training = False
         self._next = {
             Fcf.EOP: State.AWAIT_DCN, Fcf.EOM: State.AFTER_EOM
         }.get(message or Fcf.MPS, State.RECEIVE_IMAGE)  # fmt: skip
-        frame = build_frame(answer, x=False)
+        frame = self._frame(answer)
         return self._count_repeat(frame) if again else self._speak_answer(frame)
 
     def _speak_answer(self, frame: bytes) -> Step:
         self._repeats = 0
-        self.state, self._answer = State.SAY_ANSWER, (frame,)
-        return (Speak(self._answer),)
+        self.state, self._last_answer = State.SAY_ANSWER, (frame,)
+        return (Speak(self._last_answer),)
 
     def _count_repeat(self, frame: bytes) -> Step:
         self._repeats += 1
         if self._repeats > limits.ANSWER_REPEATS:
             return self._end(Cause.BAD_PROTOCOL)
-        self.state, self._answer = State.SAY_ANSWER, (frame,)
-        return (Speak(self._answer),)
+        self.state, self._last_answer = State.SAY_ANSWER, (frame,)
+        return (Speak(self._last_answer),)
 
     def _answer_again(self, now: float) -> Step:
-        return self._count_repeat(self._answer[-1])
+        return self._count_repeat(self._last_answer[-1])
 
     def _repeat(self, frame: Frame, now: float) -> Step:
         """CRP or RR: say the last answer again."""
-        if not self._answer:
+        if not self._last_answer:
             return self._go_on_listening(now)
         return self._answer_again(now)
 
@@ -424,7 +299,7 @@ class Receiver:
 
     def _pps_again(self, frame: Frame, now: float) -> Step:
         pps = parse_pps(frame.fif)
-        if pps is None or not self._blocks.again(pps):
+        if pps is None or not self._page.blocks.again(pps):
             return self._go_on_listening(now)
         return self._answer_again(now)
 
@@ -434,7 +309,7 @@ class Receiver:
         if rate is None or rate not in self._settings.rates or not self._now_chosen.ecm:
             return self._go_on_listening(now)
         self._chosen = replace(self._now_chosen, rate=rate)
-        step = self._speak_answer(build_frame(Fcf.CTR, x=False))
+        step = self._speak_answer(self._frame(Fcf.CTR))
         self._long_training, self._next = True, State.RECEIVE_IMAGE
         return (Agreed(self._chosen, self._far_id), *step)
 
@@ -442,12 +317,11 @@ class Receiver:
         """The sender gives the block up: the page stays unconfirmed (T.30, A.4.5)."""
         if not self._now_chosen.ecm:
             return self._go_on_listening(now)
-        self._blocks.give_up()
-        octets = self._blocks.next_page()
-        self._part = ReceivedPage(self._now_chosen, confirmed=False, octets=octets)
+        self._page.blocks.give_up()
+        self._part = self._page.page_of_blocks(self._now_chosen, confirmed=False)
         message = frame.fif[0] & ~X if frame.fif else 0
         last = message == Fcf.EOP
-        step = self._speak_answer(build_frame(Fcf.ERR, x=False))
+        step = self._speak_answer(self._frame(Fcf.ERR))
         self._next = State.AWAIT_DCN if last else State.RECEIVE_IMAGE
         return step
 
@@ -460,25 +334,12 @@ class Receiver:
     def _no_dcn(self, now: float) -> Step:
         return self._end(Cause.DONE if self._complete else Cause.NO_RESPONSE)
 
-    def _end(self, cause: Cause, *, say_dcn: bool = True) -> Step:
-        if self.outcome is not None:
-            self.state = State.ENDED
-            return (HangUp(),)
+    def _outcome_of(self, cause: Cause) -> Outcome:
         whole = self._complete and all(page.confirmed for page in self.pages)
         result = Result.DELIVERED if whole else Result.NOT_DELIVERED
         confirmed = sum(page.confirmed for page in self._kept)
-        self.outcome = Outcome(
-            result, Cause.DONE if whole else cause, confirmed, False, self._chosen, self._far_id
-        )
-        if not say_dcn or self.state is State.RINGING:
-            self.state = State.ENDED
-            return (Ended(self.outcome), HangUp())
-        self.state = State.SAY_DCN
-        return (Ended(self.outcome), Speak((build_frame(Fcf.DCN, x=False),)))
-
-    def _hang_up(self, now: float) -> Step:
-        self.state = State.ENDED
-        return (HangUp(),)
+        cause = Cause.DONE if whole else cause
+        return Outcome(result, cause, confirmed, False, self._chosen, self._far_id)
 
 
 def _message_of(pps: PartialPage) -> Fcf | None:
@@ -491,10 +352,9 @@ After = Callable[[Receiver, float], Step]
 Answer = Callable[[Receiver, Frame, float], Step]
 
 _AFTER: Final[Mapping[State, After]] = {
-    State.SAY_DIS: Receiver._await_dcs,
+    State.SAY_DIS: lambda receiver, now: receiver._listen(State.AWAIT_DCS, limits.T4, now),
     State.SAY_TRAINED: Receiver._answered,
     State.SAY_ANSWER: Receiver._answered,
-    State.SAY_DCN: Receiver._hang_up,
 }
 """What follows when an act is carried out."""
 
@@ -534,3 +394,5 @@ _COMMANDS: Final[Mapping[State, Mapping[int, Answer]]] = {
     State.AWAIT_DCN: {**_BEGIN, **_AGAIN, Fcf.CRP: Receiver._repeat},
 }
 """The commands of T.30. A final frame that is none here is passed over; the time goes on."""
+
+_TABLES: Final = Tables(State.RINGING, State.SAY_DCN, State.ENDED, _AFTER, _COMMANDS)

@@ -7,75 +7,37 @@ by MCF, RTP or PIP to the page's own post-page message (T.30, 5.3.6.1.7).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from hardware.fax import t30_limits as limits
 from hardware.fax.hdlc import ecm_block
 from hardware.fax.page import WIDTH, Page, PageError
-from hardware.fax.rates import ALL_RATES, Rate
+from hardware.fax.rates import Rate
 from hardware.fax.t30 import (
     Agreed,
     Answered,
-    Cancelled,
     Cause,
-    Done,
-    Ended,
     Event,
-    Garbled,
-    HangUp,
-    Heard,
-    Listen,
-    Lost,
     Outcome,
     PageAgain,
     PageConfirmed,
     PageStarted,
-    Quiet,
     Result,
     Speak,
     Step,
     Train,
     Transmit,
 )
-from hardware.fax.t30_frames import (
-    Abilities,
-    Chosen,
-    Coding,
-    Fcf,
-    Frame,
-    X,
-    build_dcs,
-    build_frame,
-    decode_identity,
-    encode_identity,
-    parse_dis,
-    parse_frame,
-)
+from hardware.fax.t30_frames import Abilities, Chosen, Coding, Fcf, Frame, build_dcs, parse_dis
+from hardware.fax.t30_outgoing import OutgoingPage
+from hardware.fax.t30_settings import SenderSettings
+from hardware.fax.t30_station import Station, Tables
 
 LEAD_IN: Final = 32
 """Octets of zeros before the first EOL, for the far modem to settle (fill, T.4, 4.1.3)."""
 LEAD_OUT: Final = 20
 """Octets of zeros after RTC, which push the last bits through the modem."""
-
-
-@dataclass(frozen=True, slots=True)
-class SenderSettings:
-    """What this station is and what it may use."""
-
-    identity: str = ""
-    """Digits, blank and plus; TSI is left out when empty."""
-    ecm: bool = True
-    t6: bool = True
-    """T.6 under ECM; else MR or MH."""
-    rates: tuple[Rate, ...] = ALL_RATES
-    """What the modem sends."""
-    max_bps: int = 14400
-
-    def with_rates(self, rates: tuple[Rate, ...]) -> SenderSettings:
-        """The same with other speeds."""
-        return replace(self, rates=rates)
 
 
 class State(StrEnum):
@@ -95,88 +57,40 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-class Sender:
+class Sender(Station[State]):
     """Sends pages in order. Raises PageError for no page and for one that is not A4 wide."""
 
+    CALLS = True
+    FAR_ID = Fcf.CSI
+
     def __init__(self, pages: Sequence[Page], settings: SenderSettings) -> None:
+        super().__init__(settings.identity, _TABLES)
         if not pages:
             raise PageError("没有页面 / no pages")
         if any(page.width != WIDTH or not page.height for page in pages):
             raise PageError(f"页宽应为 {WIDTH} 点 / pages must be {WIDTH} pels wide, not empty")
         self._pages = pages
         self._settings = settings
-        self._identity = encode_identity(settings.identity)
-        self.state = State.CALLING
-        self.outcome: Outcome | None = None
-        self._started: float | None = None
-        self._until = 0.0
-        self._heard = 0
         self._tries = self._crps = 0
         self._command: tuple[bytes, ...] = ()
         self._abilities: Abilities | None = None
-        self._far_id = ""
         self._rates: list[Rate] = []
-        self._chosen: Chosen | None = None
         self._trainings = self._dis_repeats = self._page_tries = 0
         self._confirmed = 0
         self._long_training = False
-        self._block = 0
-        self._blocks: list[dict[int, bytes]] = []
-        self._wanted: dict[int, bytes] = {}
-        self._requests = 0
+        self._out = OutgoingPage()
         self._held_since: float | None = None
         self._doubt = self._copies = False
 
-    def step(self, event: Event, now: float) -> Step:
-        """Take one event, answer with what is to be done."""
-        if self.state is State.ENDED:
-            return ()
-        if self._started is None:
-            self._started = now
-        match event:
-            case Lost(cause):
-                return self._end(cause, say_dcn=False)
-            case Cancelled():
-                return self._end(Cause.CANCELLED)
-            case _ if now - self._started > limits.CALL_SECONDS:
-                return self._end(Cause.TOO_LONG)
-            case Answered() if self.state is State.CALLING:
-                return self._listen(State.AWAIT_DIS, limits.T1, now)
-            case Done() if (after := _AFTER.get(self.state)) is not None:
-                return after(self, now)
-            case Quiet() if self.state in _RESPONSES:
-                return self._nothing_heard(now)
-            case Garbled() if self.state in _RESPONSES:
-                return self._go_on_listening(now)
-            case Heard(octets) if self.state in _RESPONSES:
-                return self._hear(parse_frame(octets), now)
-            case _:
-                return ()
+    def _other(self, event: Event, now: float) -> Step:
+        if isinstance(event, Answered) and self.state is State.CALLING:
+            return self._listen(State.AWAIT_DIS, limits.T1, now)
+        return ()
 
-    def _hear(self, frame: Frame | None, now: float) -> Step:
-        if frame is None:
-            return self._go_on_listening(now)
-        if not frame.final:
-            if frame.fcf == Fcf.CSI and not frame.x:
-                self._far_id = decode_identity(frame.fif)
-            return ()
-        if frame.fcf == Fcf.DIS and frame.x:  # DTC; what is offered here is only sent
-            return self._end(Cause.POLLED)
-        answer = _RESPONSES[self.state].get(frame.fcf)
-        return self._go_on_listening(now) if answer is None else answer(self, frame, now)
-
-    def _go_on_listening(self, now: float) -> Step:
-        """What was heard is no answer: the rest of the time is still there."""
-        self._heard += 1
-        if self._heard > limits.RESPONSES:
-            return self._end(Cause.BAD_PROTOCOL)
-        if now >= self._until:
-            return self._nothing_heard(now)
-        return (Listen(self._until - now),)
-
-    def _listen(self, state: State, seconds: float, now: float) -> Step:
-        self.state, self._until, self._heard = state, now + seconds, 0
-        return (Listen(seconds),)
+    def _why_lost(self, cause: Cause) -> Cause:
+        """A call that is cut before anything of a fax machine was heard: a person has hung up."""
+        nothing = self.state is State.AWAIT_DIS and self._abilities is None and not self._far_id
+        return Cause.NO_FAX if cause is Cause.LINE_CUT and nothing else cause
 
     def _say(self, state: State, *frames: bytes) -> Step:
         self.state, self._command = state, frames
@@ -235,10 +149,9 @@ class Sender:
         )
         self._chosen = chosen
         if before is None or (before.coding, before.ecm, before.fine) != (coding, ecm, fine):
-            self._blocks = []  # coded anew
-        frames = [build_frame(Fcf.DCS, build_dcs(chosen), x=True)]
-        if self._settings.identity:
-            frames.insert(0, build_frame(Fcf.TSI, self._identity, x=True, final=False))
+            self._out = OutgoingPage()  # coded anew
+        dcs = self._frame(Fcf.DCS, build_dcs(chosen))
+        frames = self._with_identity(Fcf.TSI, self._settings.identity, dcs)
         return (Agreed(chosen, self._far_id), *self._say_first(State.SAY_DCS, *frames))
 
     def _count_training(self) -> Step:
@@ -270,27 +183,20 @@ class Sender:
     def _page(self) -> Page:
         return self._pages[self._confirmed]
 
-    @property
-    def _now_chosen(self) -> Chosen:
-        assert self._chosen is not None  # no training and no page before DCS
-        return self._chosen
-
     def _send_image(self) -> Step:
         chosen = self._now_chosen
         self.state = State.SEND_IMAGE
         self._trainings = 0
         if not chosen.ecm:
-            page = self._page if chosen.fine else self._page.coarse()
-            octets = page.coded(chosen.coding, chosen.min_line_bits)
+            octets = self._coded(chosen.min_line_bits)
             return self._transmit(bytes(LEAD_IN) + octets + bytes(LEAD_OUT))
-        if not self._blocks:
-            page = self._page if chosen.fine else self._page.coarse()
-            self._blocks = _cut(page.coded(chosen.coding), chosen.frame_octets)
-            self._block = 0
-            self._wanted = {}
-        if not self._wanted:
-            self._wanted = self._blocks[self._block]
-        return self._transmit(ecm_block(self._wanted, chosen.rate.block_flags))
+        if self._out.empty:
+            self._out = OutgoingPage.cut(self._coded(), chosen.frame_octets)
+        return self._transmit(ecm_block(self._out.next_frames(), chosen.rate.block_flags))
+
+    def _coded(self, min_line_bits: int = 0) -> bytes:
+        page = self._page if self._now_chosen.fine else self._page.coarse()
+        return page.coded(self._now_chosen.coding, min_line_bits)
 
     def _transmit(self, octets: bytes) -> Step:
         started = PageStarted(self._confirmed + 1, len(octets))
@@ -310,32 +216,25 @@ class Sender:
         message = self._post_page()
         if not self._now_chosen.ecm:
             self._doubt = True
-            return self._say_first(State.SAY_POST, build_frame(message, x=True))
-        last = self._block + 1 == len(self._blocks)
-        self._doubt = self._doubt or last
-        fif = bytes(
-            (
-                message | X if last else 0,
-                self._confirmed % 256,
-                self._block % 256,
-                len(self._wanted) - 1,
-            )
-        )
-        return self._say_first(State.SAY_POST, build_frame(Fcf.PPS, fif, x=True))
+            return self._say_first(State.SAY_POST, self._frame(message))
+        self._doubt = self._doubt or not self._out.more
+        fif = self._out.partial_page(self._confirmed, message)
+        return self._say_first(State.SAY_POST, self._frame(Fcf.PPS, fif))
 
-    def _await_response(self, now: float) -> Step:
-        return self._listen(State.AWAIT_RESPONSE, limits.T4, now)
+    @property
+    def _between_blocks(self) -> bool:
+        """An answer now is to a block, and more blocks of the page follow."""
+        return self._now_chosen.ecm and self._out.more
 
     def _take_mcf(self, frame: Frame, now: float) -> Step:
-        if self._now_chosen.ecm and self._block + 1 < len(self._blocks):
-            self._block += 1
-            self._wanted, self._requests = {}, 0
+        if self._between_blocks:
+            self._out.next_block()
             self._long_training = False
             return self._send_image()
         return self._page_confirmed(now, retrain=False)
 
     def _take_rtp(self, frame: Frame, now: float) -> Step:
-        if self._now_chosen.ecm and self._block + 1 < len(self._blocks):
+        if self._between_blocks:
             return self._go_on_listening(now)  # no answer to a block (T.30, A.4)
         return self._page_confirmed(now, retrain=True)
 
@@ -343,8 +242,8 @@ class Sender:
         message = self._post_page()
         self._confirmed += 1
         self._doubt = False
-        self._page_tries = self._dis_repeats = self._requests = 0
-        self._blocks, self._block, self._wanted = [], 0, {}
+        self._page_tries = self._dis_repeats = 0
+        self._out = OutgoingPage()
         confirmed = PageConfirmed(self._confirmed)
         if self._confirmed == len(self._pages):
             return (confirmed, *self._end(Cause.DONE))
@@ -355,7 +254,7 @@ class Sender:
 
     def _take_pip(self, frame: Frame, now: float) -> Step:
         """Page good, but the far operator wants to talk: nobody here does."""
-        if self._now_chosen.ecm and self._block + 1 < len(self._blocks):
+        if self._between_blocks:
             return self._go_on_listening(now)
         if self._confirmed + 1 == len(self._pages):
             return self._page_confirmed(now, retrain=False)
@@ -375,7 +274,7 @@ class Sender:
             return self._end(Cause.REJECTED)
         if len(self._rates) > 1:
             del self._rates[0]
-        self._restart_page()
+        self._out.restart()
         return (PageAgain(self._confirmed + 1, "RTN"), *self._agree())
 
     def _dis_for_page(self, frame: Frame, now: float) -> Step:
@@ -383,41 +282,31 @@ class Sender:
         self._page_tries += 1
         if self._page_tries >= limits.PAGE_TRIES:
             return self._end(Cause.NO_PAGE_RESPONSE)
-        self._wanted = {}
+        self._out.whole_block()
         return (PageAgain(self._confirmed + 1, "DIS"), *self._take_dis(frame, now))
-
-    def _restart_page(self) -> None:
-        self._block, self._wanted, self._requests = 0, {}, 0
 
     def _take_ppr(self, frame: Frame, now: float) -> Step:
         """Frames wanted again (T.30, A.4.3): those, and after four requests another speed."""
-        block = self._blocks[self._block] if self._blocks else {}
-        wanted = {number: data for number, data in block.items() if _asked(frame.fif, number)}
+        wanted = self._out.wanted_again(frame.fif)
         if not wanted:  # nothing of this block, or no ECM
             return self._go_on_listening(now)
-        if self._block + 1 == len(self._blocks):
+        if not self._out.more:
             self._doubt = False
-        if not self._wanted or 2 * len(wanted) > len(self._wanted):
-            self._requests += 1  # a request that asks for half as much is progress
-        self._wanted = wanted
-        again = PageAgain(self._confirmed + 1, f"PPR {len(wanted)}")
-        if self._requests < limits.PPR_BEFORE_CTC:
+        again = PageAgain(self._confirmed + 1, f"PPR {wanted}")
+        if self._out.requests < limits.PPR_BEFORE_CTC:
             self._long_training = False
             return (again, *self._send_image())
         del self._rates[0]
         if not self._rates:
             self._copies = True
             return self._end(Cause.REJECTED)
-        self._requests = 0
+        self._out.requests = 0
         chosen = self._now_chosen
         self._chosen = Chosen(
             self._rates[0], chosen.fine, chosen.coding, 0, True, chosen.frame_octets, WIDTH
         )
         fif = build_dcs(self._chosen)[:2]
-        return (again, *self._say_first(State.SAY_CTC, build_frame(Fcf.CTC, fif, x=True)))
-
-    def _await_ctr(self, now: float) -> Step:
-        return self._listen(State.AWAIT_CTR, limits.T4, now)
+        return (again, *self._say_first(State.SAY_CTC, self._frame(Fcf.CTC, fif)))
 
     def _take_ctr(self, frame: Frame, now: float) -> Step:
         self._long_training = True
@@ -429,7 +318,7 @@ class Sender:
             self._held_since = now
         if now - self._held_since > limits.T5:
             return self._end(Cause.NO_PAGE_RESPONSE)
-        return self._say_first(State.SAY_POST, build_frame(Fcf.RR, x=True))
+        return self._say_first(State.SAY_POST, self._frame(Fcf.RR))
 
     def _repeat(self, frame: Frame, now: float) -> Step:
         """CRP: the far end did not understand the command."""
@@ -443,37 +332,14 @@ class Sender:
     def _take_dcn(self, frame: Frame, now: float) -> Step:
         return self._end(Cause.FAR_DISCONNECTED, say_dcn=False)
 
-    def _end(self, cause: Cause, *, say_dcn: bool = True) -> Step:
-        if self.outcome is not None:  # while DCN is said
-            self.state = State.ENDED
-            return (HangUp(),)
+    def _outcome_of(self, cause: Cause) -> Outcome:
         missing = len(self._pages) - self._confirmed
         if missing == 0:
             result, cause = Result.DELIVERED, Cause.DONE
         else:
             result = Result.UNCONFIRMED if missing == 1 and self._doubt else Result.NOT_DELIVERED
         copies = bool(missing) and (self._doubt or self._copies)
-        self.outcome = Outcome(result, cause, self._confirmed, copies, self._chosen, self._far_id)
-        if not say_dcn or self.state is State.CALLING:
-            self.state = State.ENDED
-            return (Ended(self.outcome), HangUp())
-        return (Ended(self.outcome), *self._say(State.SAY_DCN, build_frame(Fcf.DCN, x=True)))
-
-    def _hang_up(self, now: float) -> Step:
-        self.state = State.ENDED
-        return (HangUp(),)
-
-
-def _cut(octets: bytes, size: int) -> list[dict[int, bytes]]:
-    """Blocks of at most 256 numbered frames, the last one filled up (T.4, annex A)."""
-    frames = [octets[at : at + size].ljust(size, b"\0") for at in range(0, len(octets), size)]
-    full = limits.BLOCK_FRAMES
-    return [dict(enumerate(frames[at : at + full])) for at in range(0, len(frames), full)]
-
-
-def _asked(fif: bytes, number: int) -> bool:
-    """Whether a PPR wants this frame."""
-    return len(fif) > number // 8 and bool(fif[number // 8] >> number % 8 & 1)
+        return Outcome(result, cause, self._confirmed, copies, self._chosen, self._far_id)
 
 
 Answer = Callable[[Sender, Frame, float], Step]
@@ -489,9 +355,8 @@ _AFTER: Final[Mapping[State, Callable[[Sender, float], Step]]] = {
     State.SAY_DCS: Sender._train,
     State.TRAIN: lambda sender, now: sender._listen(State.AWAIT_CFR, limits.T4, now),
     State.SEND_IMAGE: Sender._say_post,
-    State.SAY_POST: Sender._await_response,
-    State.SAY_CTC: Sender._await_ctr,
-    State.SAY_DCN: Sender._hang_up,
+    State.SAY_POST: lambda sender, now: sender._listen(State.AWAIT_RESPONSE, limits.T4, now),
+    State.SAY_CTC: lambda sender, now: sender._listen(State.AWAIT_CTR, limits.T4, now),
 }
 """What follows when an act is carried out."""
 
@@ -527,3 +392,5 @@ _RESPONSES: Final[Mapping[State, Mapping[int, Answer]]] = {
     },
 }
 """The responses of T.30. A final frame that is none here is passed over; T4 goes on."""
+
+_TABLES: Final = Tables(State.CALLING, State.SAY_DCN, State.ENDED, _AFTER, _RESPONSES)

@@ -9,142 +9,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from hardware.fax.bits import REVERSED
-from hardware.fax.class2_dialect import CLASS_2, CLASS_20, EOP, MPS, PAGE_MARKS, Dialect
+from hardware.fax.class2_dialect import CLASS_20, EOP, MPS, PAGE_MARKS
 from hardware.fax.hdlc import DLE, DLE_ETX, shield
+from hardware.rig.class2_far import Far, FarMachine, Quirks
+from hardware.rig.class2_front import Class2Front
 
-Far = Literal["fax", "busy", "no answer", "no dial tone", "voice", "blocked"]
 DIAL_SECONDS: Final = 1.0
 TRAIN_SECONDS: Final = 0.5
 STATUS_SECONDS: Final = 0.5
 RING_SECONDS: Final = 5.0
 MAX_PAGE: Final = 8 << 20
-MAX_LINE: Final = 512
 _MARKS: Final = {mark[1]: end for end, mark in PAGE_MARKS.items()}
-_BASIC: Final = re.compile(r"([&\\%*]?[A-Z])(\d*)")
-_FAX: Final = re.compile(r"\+([A-Z0-9]+)(\?|=\?|=[^;]*)?;?")
-_REGISTER: Final = re.compile(r"S(\d+)(\?|=(\d+))")
-_RANGES: Final = {
-    "FDCC": "(0,1),(0-5),(0),(0-2),(0,1),(0),(0),(0-7)",
-    "FCC": "(0,1),(0-5),(0),(0-2),(0,1),(0),(0),(0-7)",
-    "FCQ": "(0-2)", "FBOR": "(0-3)", "FBO": "(0-3)", "FNR": "(0,1),(0,1),(0,1),(0,1)",
-}  # fmt: skip
-_KNOWN: Final = frozenset(
-    {
-        *("FCLASS", "FMFR", "FMDL", "FREV", "FMI", "FMM", "FMR", "FDCC", "FCC", "FDIS", "FIS"),
-        *("FLID", "FLI", "FCR", "FTBC", "FBOR", "FBO", "FPHCTO", "FCT", "FCQ", "FLO", "FPP"),
-        *("FNR", "FIE", "FBUG", "FBU", "FREL", "FEA", "FIP", "FAXERR", "FMINSP", "FMS", "FAA"),
-        *("FSP", "FPS", "FPTS"),
-    }
-)
 
 
-@dataclass(slots=True)
-class Quirks:
-    """What the firmware does differently from its standard."""
-
-    no_xon: bool = False
-    """Class 2 without XON after CONNECT."""
-    trigger: int | None = None
-    """What a received page waits for, instead of DC1 (Class 2) and DC2 (2.0)."""
-    reversed_receive: bool = False
-    """Received pages come most significant bit first."""
-    junk_lines: bool = False
-    """Lines that nobody knows between report and result code."""
-    ok_before_status: bool = False
-    """OK first, then +FPTS."""
-    no_status: bool = False
-    """No +FPTS after EOP, only +FHNG:0."""
-    no_carrier: bool = False
-    """NO CARRIER where +FHNG belongs, when a call fails."""
-    echo_stuck: bool = False
-    """ATE0 is answered by OK and forgotten."""
-    spaces: bool = False
-    """A blank after the colon of a report."""
-    quick_ok: bool = False
-    """OK to page data at once, not when the last bit has left."""
-
-
-@dataclass(slots=True)
-class FarMachine:
-    """The fax machine at the other end of the line."""
-
-    kind: Far = "fax"
-    identity: str = "057188888888"
-    fine: bool = True
-    max_bps: int = 14400
-    statuses: list[int] = field(default_factory=list)
-    """Its answers to pages: 1 MCF, 2 RTN, 3 RTP, 4 PIN, 5 PIP; MCF when the list is empty."""
-    hang_up_at: dict[str, int] = field(default_factory=dict)
-    """`train`, `page` or `status`: it ends the call there, with this +FHNG code; once."""
-    documents: list[bytes] = field(default_factory=list)
-    """Pages that it sends when it calls, MH, bit first sent = LSB."""
-    received: list[bytes] = field(default_factory=list)
-    """Pages that it has confirmed."""
-    refused: list[bytes] = field(default_factory=list)
-
-
-class Class2Modem:
+class Class2Modem(Class2Front):
     """The modem. `number` is what was dialled last."""
 
     def __init__(self, far: FarMachine, quirks: Quirks | None = None, *, pace: float = 1.0) -> None:
+        super().__init__(quirks or Quirks(), pace)
         self.far = far
-        self.quirks = quirks or Quirks()
         self.number = ""
-        self.commands: list[str] = []
-        """Every command line, for tests."""
-        self.overruled: list[int] = []
-        self._pace = pace
-        self._now = 0.0
-        self._out = bytearray()
-        self._plans: list[tuple[float, Callable[[], None]]] = []
-        self._line = bytearray()
-        self._mode = self._command_octets
-        self._reset()
         self._connected = False
         self._ringing = False
         self._page = bytearray()
         self._escaped = False
         self._page_began = 0.0
         self._next_document = 0
-        self._last_status = 1
-
-    def _reset(self) -> None:
-        self._echo = True
-        self._class = "0"
-        self._values: dict[str, str] = {"FDCC": "1,5,0,2,0,0,0,0", "FCC": "1,5,0,2,0,0,0,0"}
-        self._registers: dict[int, int] = {0: 0, 7: 60}
-
-    # Towards the host
-
-    @property
-    def deadline(self) -> float | None:
-        """When `tick` is due; None for never."""
-        return min((at for at, _ in self._plans), default=None)
-
-    def take(self) -> bytes:
-        """What the modem has said since it was asked last."""
-        said = bytes(self._out)
-        self._out.clear()
-        return said
-
-    def feed(self, data: bytes, now: float) -> None:
-        """Octets from the host."""
-        self.tick(now)
-        while data:
-            data = self._mode(data)
-
-    def tick(self, now: float) -> None:
-        """Time has passed."""
-        self._now = max(self._now, now)
-        while (
-            due := min((p for p in self._plans if p[0] <= now), default=None, key=_at)
-        ) is not None:
-            self._plans.remove(due)
-            due[1]()
 
     def ring(self, now: float) -> None:
         """The far machine calls; the line rings until it is answered."""
@@ -156,141 +49,6 @@ class Class2Modem:
         if self._ringing:
             self._say("RING")
             self._later(RING_SECONDS, self._ring)
-
-    def _later(self, seconds: float, do: Callable[[], None]) -> None:
-        self._plans.append((self._now + seconds * self._pace, do))
-
-    def _say(self, *lines: str) -> None:
-        for line in lines:
-            self._out += f"\r\n{line}\r\n".encode("ascii", "replace")
-
-    def _report(self, name: str, value: str | None = None) -> None:
-        blank = " " if self.quirks.spaces else ""
-        self._say(f"+{name}" if value is None else f"+{name}:{blank}{value}")
-        if self.quirks.junk_lines:
-            self._say("+FZZZ:1", "LINK UP")
-
-    @property
-    def _dialect(self) -> Dialect:
-        return CLASS_2 if self._class == "2" else CLASS_20
-
-    def _reported(self, position: int) -> bool:
-        """Whether Class 2.0 was told to report this (+FNR); Class 2 always does."""
-        if self._class == "2":
-            return True
-        wanted = self._values.get("FNR", "0,0,0,0").split(",")
-        return position < len(wanted) and wanted[position].strip() == "1"
-
-    # Commands
-
-    def _command_octets(self, data: bytes) -> bytes:
-        for at, octet in enumerate(data):
-            if self._echo:
-                self._out.append(octet)
-            if octet == 0x0D:
-                line = bytes(self._line).decode("ascii", "replace").strip().upper()
-                self._line.clear()
-                if line.startswith("AT"):
-                    self._command(line[2:])
-                    return data[at + 1 :]
-            elif octet >= 0x20 and len(self._line) < MAX_LINE:
-                self._line.append(octet)
-        return b""
-
-    def _command(self, line: str) -> None:
-        self.commands.append(line)
-        rest = line.replace(" ", "") if '"' not in line else line
-        while rest:
-            if rest[0] == "D":
-                self._dial(rest[1:])
-                return
-            if (found := _FAX.match(rest)) is not None:
-                if not self._fax_command(found[1], found[2] or ""):
-                    return
-            elif (found := _REGISTER.match(rest)) is not None:
-                self._register(int(found[1]), found[3])
-            elif (found := _BASIC.match(rest)) is not None:
-                if not self._basic(found[1], found[2]):
-                    return
-            else:
-                self._say("ERROR")
-                return
-            rest = rest[found.end() :]
-        self._say("OK")
-
-    def _basic(self, name: str, value: str) -> bool:
-        """A command of V.250; False when its answer is given, or comes later."""
-        if name == "A":
-            self._answer()
-            return False
-        if name == "H":
-            self._end_call()
-        elif name == "Z" or name == "&F":
-            self._end_call()
-            self._reset()
-        elif name == "E":
-            self._echo = value == "1" or self.quirks.echo_stuck
-        elif name == "I":
-            self._say("BRIDGE110 RIG CLASS 2 MODEM")
-        return True
-
-    def _register(self, number: int, value: str | None) -> None:
-        if value is None:
-            self._say(f"{self._registers.get(number, 0):03d}")
-        else:
-            self._registers[number] = int(value) % 256
-
-    def _fax_command(self, name: str, rest: str) -> bool:
-        """A +F command; False when its answer is given, or comes later."""
-        actions = {"FDT": self._send_page, "FDR": self._receive_page, "FK": self._kill,
-                   "FKS": self._kill}  # fmt: skip
-        if name in actions:
-            actions[name]()
-            return False
-        if name == "FET" and rest.startswith("=") and rest[1:].isdigit():
-            self._post_page(int(rest[1:]))
-            return False
-        if name not in _KNOWN:
-            self._say("ERROR")
-            return False
-        if rest == "=?":
-            self._say("0,2,2.0" if name == "FCLASS" else _RANGES.get(name, "(0-255)"))
-        elif rest == "?":
-            self._say(self._value(name))
-        elif rest.startswith("="):
-            return self._set(name, rest[1:])
-        return True
-
-    def _value(self, name: str) -> str:
-        fixed = {
-            "FCLASS": self._class,
-            **dict.fromkeys(("FMFR", "FMI"), "BRIDGE110"),
-            **dict.fromkeys(("FMDL", "FMM"), "RIG"),
-            **dict.fromkeys(("FREV", "FMR"), "1.0"),
-            "FPS": str(self._last_status),
-        }
-        if name in ("FDIS", "FIS"):
-            name = {"FDIS": "FDCC", "FIS": "FCC"}[name]
-        return fixed.get(name, self._values.get(name, "0"))
-
-    def _set(self, name: str, value: str) -> bool:
-        if name == "FCLASS":
-            if value not in ("0", "2", "2.0"):
-                self._say("ERROR")
-                return False
-            self._class = value
-        elif name in ("FPTS", "FPS"):
-            self.overruled.append(int(value[:1] or 0))
-        elif name in ("FDCC", "FCC", "FDIS", "FIS"):
-            key = self._dialect.capabilities
-            old = self._values[key].split(",")
-            new = value.split(",")
-            self._values[key] = ",".join(
-                n or o for n, o in zip(new + [""] * (8 - len(new)), old, strict=False)
-            )
-        else:
-            self._values[name] = value
-        return True
 
     # Calls
 
@@ -488,7 +246,3 @@ class Class2Modem:
         self._report("FET", str(EOP if last else MPS))
         self._say("OK")
         return data[at + 1 :]
-
-
-def _at(plan: tuple[float, Callable[[], None]]) -> float:
-    return plan[0]

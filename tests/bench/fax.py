@@ -32,8 +32,7 @@ from hardware.fax.modem import Received
 from hardware.fax.page import Page, read_tiff, write_tiff
 from hardware.fax.t30 import Ended, Outcome, PageStarted, Report, Result
 from hardware.fax.t30_frames import Coding
-from hardware.fax.t30_receiver import ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.watch import FrameSeen
 from hardware.port import PortSettings
 from tests.hardware.fax.pages import text_page

@@ -46,8 +46,9 @@ from hardware.ports.journal import Journal, State
 from hardware.ports.process import PortProcess
 from hardware.ports.question import question
 from hardware.ports.server import PortServer
+from hardware.rig.class2_far import Far, FarMachine, Quirks
 from hardware.rig.class2_line import Class2Line
-from hardware.rig.class2_modem import Class2Modem, Far, FarMachine, Quirks
+from hardware.rig.class2_modem import Class2Modem
 from tests.channels.mail_kit import FixedClock, Told
 from tests.documents.papers import CODE, ORDER, noisy, order_sheet, pages_of, ticked
 from tests.hardware.fax.pages import plain_page

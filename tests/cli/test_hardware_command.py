@@ -16,8 +16,9 @@ from hardware.fax.page import Page, read_tiff, write_tiff
 from hardware.fax.rates import V17_14400
 from hardware.fax.t30 import Agreed, Cause, Outcome, PageStarted, Result
 from hardware.fax.t30_frames import Chosen, Coding
+from hardware.rig.class2_far import Far, FarMachine
 from hardware.rig.class2_line import Class2Line
-from hardware.rig.class2_modem import Class2Modem, Far, FarMachine
+from hardware.rig.class2_modem import Class2Modem
 from tests.cli.cli_kit import run
 from tests.hardware.fax.pages import plain_page
 from tests.hardware.fax.test_class2 import pictures

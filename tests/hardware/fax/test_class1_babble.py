@@ -19,8 +19,9 @@ from hardware.fax.model import Model, ModelError, all_models, model_of, read_mod
 from hardware.fax.modem_at import ModemFault
 from hardware.fax.t30 import Cause, Outcome, Result
 from hardware.fax.t30_frames import Fcf, build_frame
-from hardware.fax.t30_receiver import Receiver, ReceiverSettings
-from hardware.fax.t30_sender import Sender, SenderSettings
+from hardware.fax.t30_receiver import Receiver
+from hardware.fax.t30_sender import Sender
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.watch import unwatched
 from hardware.fax.wire import WireGone
 from tests.hardware.fax.pages import plain_page

@@ -27,8 +27,9 @@ from hardware.fax.rates import (
 )
 from hardware.fax.t30 import Cause, Outcome, Result, Session
 from hardware.fax.t30_frames import Coding
-from hardware.fax.t30_receiver import Receiver, ReceiverSettings
-from hardware.fax.t30_sender import Sender, SenderSettings
+from hardware.fax.t30_receiver import Receiver
+from hardware.fax.t30_sender import Sender
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.watch import FrameSeen
 from tests.hardware.fax.lockstep import PhoneLine, driver
 from tests.hardware.fax.pages import noisy_page, plain_page, text_page

@@ -17,10 +17,10 @@ from hardware.fax.page import WIDTH, Page, page_of_lines
 from hardware.fax.t4 import T4Decoder
 from hardware.fax.t30 import Cause, Outcome, Result
 from hardware.fax.t30_frames import Coding
-from hardware.fax.t30_receiver import ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.watch import unwatched
-from hardware.rig.class2_modem import Class2Modem, FarMachine, Quirks
+from hardware.rig.class2_far import FarMachine, Quirks
+from hardware.rig.class2_modem import Class2Modem
 from tests.hardware.fax.pages import plain_page, text_page
 
 T = TypeVar("T")

@@ -15,12 +15,13 @@ import pytest
 from hardware.fax.line import FaxLine, LineState
 from hardware.fax.model import Model
 from hardware.fax.t30 import Cause, Result
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import SenderSettings
 from hardware.fax.uucp_lock import DeviceLock, lock_file
 from hardware.fax.wire import WireGone
 from hardware.port import PortSettings
+from hardware.rig.class2_far import FarMachine
 from hardware.rig.class2_line import Class2Line
-from hardware.rig.class2_modem import Class2Modem, FarMachine
+from hardware.rig.class2_modem import Class2Modem
 from tests.hardware.fax.pages import plain_page
 
 PATIENCE = 30.0

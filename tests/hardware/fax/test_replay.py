@@ -12,8 +12,7 @@ from hardware.fax.modem import make_modem, probe
 from hardware.fax.page import write_tiff
 from hardware.fax.replay import ReplayError, replay
 from hardware.fax.t30 import Outcome, Result
-from hardware.fax.t30_receiver import ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.trace_words import words_of
 from hardware.fax.watch import unwatched
 from hardware.trace import Traced, read_trace

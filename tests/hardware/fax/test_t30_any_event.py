@@ -32,10 +32,11 @@ from hardware.fax.t30 import (
     Untrained,
 )
 from hardware.fax.t30_frames import Coding, Fcf, build_frame
-from hardware.fax.t30_receiver import Receiver, ReceiverSettings
+from hardware.fax.t30_receiver import Receiver
 from hardware.fax.t30_receiver import State as ReceiverState
-from hardware.fax.t30_sender import Sender, SenderSettings
+from hardware.fax.t30_sender import Sender
 from hardware.fax.t30_sender import State as SenderState
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from tests.hardware.fax.pages import plain_page
 
 ACTS = (Speak, Listen, Train, Transmit, Receive, HangUp)
@@ -145,3 +146,19 @@ def test_every_state_has_an_answer_to_every_event(side: int) -> None:
                 reached.add(state)
                 waiting.append([*path, event])
     assert reached == set(SenderState if side == 0 else ReceiverState)
+
+
+@pytest.mark.parametrize(
+    ("heard", "cause"),
+    [([], Cause.NO_FAX), ([Heard(b"\xff")], Cause.NO_FAX),
+     ([Heard(build_frame(Fcf.CSI, b"1" * 20, x=False, final=False))], Cause.LINE_CUT),
+     ([_DIS], Cause.LINE_CUT)],
+)  # fmt: skip
+def test_a_call_cut_before_a_fax_machine_was_heard_met_a_person(
+    heard: list[Event], cause: Cause
+) -> None:
+    sender = sessions()[0]
+    for number, event in enumerate([Answered(), *heard, Lost(Cause.LINE_CUT)]):
+        sender.step(event, number * 0.1)
+    assert sender.outcome is not None
+    assert (sender.outcome.result, sender.outcome.cause) == (Result.NOT_DELIVERED, cause)

@@ -10,8 +10,9 @@ from hardware.fax.page import WIDTH, Page
 from hardware.fax.rates import FALL_BACK, V17_14400, V27TER_2400, V29_9600, Rate
 from hardware.fax.t30 import PageAgain, Result
 from hardware.fax.t30_frames import Coding
-from hardware.fax.t30_receiver import Receiver, ReceiverSettings
-from hardware.fax.t30_sender import Sender, SenderSettings
+from hardware.fax.t30_receiver import Receiver
+from hardware.fax.t30_sender import Sender
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from tests.hardware.fax.air import Air, Fault
 from tests.hardware.fax.pages import noisy_page, plain_page
 

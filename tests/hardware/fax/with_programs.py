@@ -25,11 +25,11 @@ from hardware.fax.line import FaxLine, LineState
 from hardware.fax.modem import Received
 from hardware.fax.page import Page, read_tiff
 from hardware.fax.t30 import Outcome, Result
-from hardware.fax.t30_receiver import ReceiverSettings
-from hardware.fax.t30_sender import SenderSettings
+from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.port import PortSettings
+from hardware.rig.class2_far import FarMachine
 from hardware.rig.class2_line import Class2Line
-from hardware.rig.class2_modem import Class2Modem, FarMachine
+from hardware.rig.class2_modem import Class2Modem
 from tests.hardware.fax.pages import text_page
 from tests.hardware.fax.programs import HylaFax, efax_send, end_getty, mgetty_send
 from tests.hardware.fax.test_class2 import pictures
