@@ -57,16 +57,23 @@ def _text(name: str) -> str:
 
 
 class Pages:
-    """Draws the pages. Text is always escaped."""
+    """Draws the pages. Text is always escaped, and what acts on it is shown (guard S10)."""
 
     def __init__(self) -> None:
         loader = DictLoader({name: _text(name) for name in _PAGES})
-        self._environment = Environment(loader=loader, autoescape=True)
+        self._environment = Environment(loader=loader, autoescape=True, finalize=_shown_plainly)
 
     def draw(self, name: str, status: int = 200, **values: Any) -> Response:
         """A page as an answer."""
         html = self._environment.get_template(name).render(**values)
         return Response(html, status, media_type="text/html; charset=utf-8")
+
+
+def _shown_plainly(value: object) -> object:
+    """Control and direction characters as a sign of their own; line ends stay."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(one if one.isprintable() or one == "\n" else "␛" for one in value)
 
 
 def unit_pages() -> APIRouter:

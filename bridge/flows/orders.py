@@ -38,6 +38,7 @@ from bridge.flows.ports import (
     Clock,
     Row,
     StoreError,
+    StoreInvalid,
     Transaction,
 )
 from bridge.flows.recorder import Recorder
@@ -355,11 +356,15 @@ class Orders:
         self._alarm(name, words)
 
     async def note(self, fact: Fact, cursors: Mapping[str, str] | None = None) -> None:
-        """A fact of the inbox that is no order's; durable when this returns."""
+        """A fact of the inbox that is no order's; durable when this returns. One that can never be
+        stored, a fault of ours, is logged and let go: it must not stop the rest."""
         work = Transaction([fact], cursors=cursors or {}, urgent=True)
         while True:
             try:
                 await self._recorder.commit(work)
+            except StoreInvalid as error:
+                _log.error("inbox.invalid", kind=fact.kind, reason=str(error))
+                return
             except StoreError as error:
                 _log.warning("inbox.not_stored", kind=fact.kind, reason=str(error))
                 await asyncio.sleep(AGAIN_SECONDS)

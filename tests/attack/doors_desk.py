@@ -243,7 +243,7 @@ async def websocket(ground: DeskGround, strings: Sequence[Hostile]) -> None:
     await ground.each(strings, push)
 
 
-class _Link:
+class Link:
     """Takes what would be sent to Asterisk."""
 
     def __init__(self) -> None:
@@ -261,7 +261,7 @@ async def acts(ground: DeskGround, _: Sequence[Hostile]) -> None:
     for act in ground.kit.switch.acts:
         assert isinstance(act, DialThird), act
         assert act.target in TARGETS.values(), act
-    link = _Link()
+    link = Link()
     carried = Acts(
         link,  # type: ignore[arg-type]
         queue="q110",

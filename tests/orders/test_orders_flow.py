@@ -11,6 +11,7 @@ import pytest
 from bridge.domain.code import make_code
 from bridge.domain.delivery import A, Cause, ChannelKind, Progress, Received, Says
 from bridge.domain.errors import Refused
+from bridge.domain.journal import Fact
 from bridge.domain.order_state import O
 from bridge.domain.proof import Verdict
 from bridge.flows.order_desk import OrderAsk
@@ -348,3 +349,11 @@ async def test_a_request_needs_a_known_order(tmp_path: Path) -> None:
         await kit.desk.confirm(SEAT, lines[0]["order"], "key-bank-2")
         await kit.settled()
         assert len(kit.wires[T].sent) == 1
+
+
+async def test_a_fact_that_can_never_be_stored_stops_nothing(tmp_path: Path) -> None:
+    async with life(tmp_path) as kit:
+        async with asyncio.timeout(5):
+            await kit.orders.note(Fact("inbox.look", kit.clock.now(), subject="\ud800"))
+        await kit.orders.note(Fact("inbox.look", kit.clock.now(), subject="x"))
+        assert [fact.subject for fact in await kit.facts("inbox.")] == ["x"]
