@@ -207,8 +207,9 @@ class Daemon:
         agi = settings.fastagi
         self.fastagi = FastAgiServer(self._ticket, host=agi.host, port=agi.port)
         self.fastagi.add_route(ACCEPT, Acceptance(self.nonces.take).handle)
+        around = Around(settings, self.store, self.view, self.recorder, self.clock, self.spawn)
         self.orders = await open_orders(
-            Around(settings, self.store, self.view, self.recorder, self.clock, self.spawn),
+            around,
             service,
             OrderCalls(link, self.clock.now),
             self._held_elsewhere,
@@ -221,7 +222,7 @@ class Daemon:
         self.papers: Papers | None = None
         if self.orders is not None:
             self.papers = await open_papers(
-                settings, self.orders.post, self.clock, self.spawn, self.view.alarm, self.files
+                around, self.orders, self.cases, self.files, self.platforms.shared
             )
             if self.papers.mail is not None:
                 self.orders.use(self.papers.mail.channel)

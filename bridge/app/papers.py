@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bridge.app.fax import sent_folder
+from bridge.app.orders import Around, OrderService
 from bridge.channels.fax import sent_copy
 from bridge.channels.mail import MailParts, open_mail
 from bridge.desk.papers import papers
+from bridge.desk.printed import printed
 from bridge.documents.files import png_of
 from bridge.documents.service import Documents, FontError, TemplateError
 from bridge.documents.typeface import DEFAULT_FONT
-from bridge.flows.calls import Spawn
-from bridge.flows.ports import Clock, Files, FromChannel
+from bridge.domain.shared_case import SharedCase
+from bridge.flows.case_desk import CaseDesk
+from bridge.flows.paper_desk import PaperDesk
+from bridge.flows.ports import Files
 from bridge.settings.model import Settings, SettingsError
 
 ACK_PATH = "/ack/"
@@ -39,13 +43,13 @@ class Papers:
     """Documents, and the mail channel where the site has one."""
 
     def __init__(
-        self, documents: Documents, mail: MailParts | None, clock: Clock, sent: Path | None
+        self, documents: Documents, mail: MailParts | None, desk: PaperDesk, sent: Path | None
     ) -> None:
         """`sent`: where copies of faxes are."""
         self.documents = documents
         self.mail = mail
         copies = functools.partial(sent_copy, sent) if sent is not None else _none_kept
-        self.doors = [papers(documents.paper, clock.now, png_of, copies)]
+        self.doors = [papers(documents.paper, png_of, copies), printed(desk)]
 
     async def run(self) -> None:
         """Until cancelled: replies are read where the site has a mailbox for them."""
@@ -58,16 +62,27 @@ class Papers:
 
 
 async def open_papers(
-    settings: Settings,
-    tell: FromChannel,
-    clock: Clock,
-    spawn: Spawn,
-    alarm: Callable[[str, str], None],
+    around: Around,
+    orders: OrderService,
+    cases: CaseDesk,
     files: Files,
+    shared: Callable[[str], SharedCase | None],
     environment: Mapping[str, str] = os.environ,
 ) -> Papers:
     """Everything of [documents] and [mail]. Raises SettingsError."""
+    settings = around.settings
     documents = await asyncio.to_thread(open_documents, settings)
+    targets = settings.targets()
+    desk = PaperDesk(
+        orders=orders.orders,
+        cases=cases,
+        memory=around.store.reader,
+        files=files,
+        recorder=around.recorder,
+        make=documents.paper,
+        title_of=lambda desk: targets[desk].title if desk in targets else desk,
+        shared=shared,
+    )
     mail = None
     if settings.mail is not None:
         base = settings.orders.link_base if settings.orders is not None else None
@@ -75,15 +90,15 @@ async def open_papers(
             settings.mail,
             link_base=f"{base}{ACK_PATH}" if base else "",
             paper=documents.paper,
-            tell=tell,
-            clock=clock,
-            spawn=spawn,
+            tell=orders.post,
+            clock=around.clock,
+            spawn=around.spawn,
             environment=environment,
             read=files.read,
-            alarm=alarm,
+            alarm=around.view.alarm,
         )
     sent = sent_folder(settings.fax) if settings.fax is not None else None
-    return Papers(documents, mail, clock, sent)
+    return Papers(documents, mail, desk, sent)
 
 
 def _none_kept(_: str) -> bytes:

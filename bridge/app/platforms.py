@@ -12,6 +12,7 @@ from bridge.channels.mail import signing_key
 from bridge.channels.platform import PlatformAccess, PlatformClient, platform_door
 from bridge.domain.acts import DialThird
 from bridge.domain.peer import accepted_by_peer
+from bridge.domain.shared_case import SharedCase
 from bridge.flows.calls import Spawn
 from bridge.flows.case_desk import CaseDesk
 from bridge.flows.outbox import Courier
@@ -110,6 +111,12 @@ class Platforms:
     def taken_by(self, case: str) -> str | None:
         """The platform that has taken over our case, or None (LY-16)."""
         return accepted_by_peer(self.peers.book, case)
+
+    def shared(self, case: str) -> SharedCase | None:
+        """The document of our case, where another desk shares it."""
+        book = self.peers.book
+        record = book.cases.get(book.by_number.get(case, ""))
+        return record.case if record is not None else None
 
     async def run(self) -> None:
         """Every worker, until cancelled."""

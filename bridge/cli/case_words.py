@@ -43,6 +43,8 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "recording.closed": ("录音已归档", "recording closed"),
     "case.described": ("登记案情({actor})", "{actor} writes what the matter is"),
+    "case.attached": ("附件 {attachments}({actor})", "{actor} attaches {attachments}"),
+    "paper.printed": ("打印{title} {subject}({actor})", "{actor} prints {title} {subject}"),
     "case.command": (
         "指挥权 {from} → {holder} {plan}({actor})",
         "command {from} → {holder} {plan} ({actor})",

@@ -91,14 +91,20 @@ def files_of(order: Order, unit: str | None = None) -> list[str]:
 
 async def download(parts: Parts, about: str, name: str) -> Response:
     """The file as a download. Raises Refused("attachment-missing"), and raises an alarm then."""
+    return await stored(parts, f"{about}-{name[:12]}", name)
+
+
+async def stored(parts: Parts, title: str, name: str, *, inline: bool = False) -> Response:
+    """The same under a title; `inline` only for what we have written ourselves."""
     try:
         data = await parts.files.read(name)
     except FileMissing as error:
-        words = f"附件 {name[:12]} 缺失或已损坏({about}) / a file is gone or damaged"
+        words = f"文件 {name[:12]} 缺失或已损坏({title}) / a file is gone or damaged"
         parts.view.alarm(f"file.{name[:12]}", words)
         raise Refused("attachment-missing") from error
     kind = name.rpartition(".")[2]
-    headers = {"Content-Disposition": f'attachment; filename="{about}-{name[:12]}.{kind}"'}
+    how = "inline" if inline else "attachment"
+    headers = {"Content-Disposition": f'{how}; filename="{title}.{kind}"'}
     return Response(data, media_type=media_of(name), headers=headers)
 
 

@@ -226,6 +226,8 @@ def data_schema(type: str) -> Schema:
         return _object({"by": TEXT, **_GIVEN}, optional=[*_GIVEN])
     if type == "case.attached":
         return _object({"by": TEXT, "attachments": _TEXTS})
+    if type == "paper.printed":
+        return _object({"by": TEXT, "paper": TEXT, "kind": TEXT, "title": TEXT, "pages": NUMBER})
     if type == "case.command":
         return _object(_COMMAND)
     if type == "leg.talking":

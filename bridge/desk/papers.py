@@ -1,16 +1,15 @@
-"""Papers to look at and to print: an order's sheet, and the other forms with the desk's words."""
+"""Papers to look at: an order's sheet, and the report of a fax. What leaves the house is printed
+through `printed.py`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from bridge.desk.bodies import Body
 from bridge.desk.orders_rest import OrderId, parts_here
 from bridge.desk.problems import Problem
 from bridge.desk.rest import REFUSALS, Who
@@ -44,70 +43,8 @@ MEDIA = {
 }
 
 
-class NoticeForm(Body):
-    """A supervision notice (LU-22)."""
-
-    kind: Literal["notice"]
-    number: Line
-    order: Line
-    case: Line
-    unit_name: Line
-    place: Line = ""
-    words: Words = ""
-    category: Line = ""
-    ordered_at: Annotated[AwareDatetime, Field(strict=False)]
-    due_at: Annotated[AwareDatetime, Field(strict=False)]
-    list_number: Annotated[int, Field(ge=1, le=999)] = 1
-    demand: Words = ""
-    drill: bool = False
-
-
-class CallbackForm(Body):
-    """A call-back register form, one per call-back (YJ-56)."""
-
-    kind: Literal["callback"]
-    number: Line
-    case: Line
-    caller_name: Line = ""
-    caller_number: Line = ""
-    place: Line = ""
-    words: Words = ""
-    unit_name: Line = ""
-    result: Words = ""
-    attitude: bool | None = None
-    speed: bool | None = None
-    level: bool | None = None
-    outcome: Literal["answered", "no-answer", "declined", "no-number"] = "answered"
-    said: Words = ""
-    asked_at: Annotated[AwareDatetime, Field(strict=False)]
-    drill: bool = False
-
-
-class ReceiptForm(Body):
-    """A handoff receipt."""
-
-    kind: Literal["receipt"]
-    handoff: Line
-    case: Line
-    from_desk: Line
-    to_desk: Line
-    caller_number: Line = ""
-    place: Line = ""
-    words: Words = ""
-    category: Line = ""
-    requested_at: Annotated[AwareDatetime, Field(strict=False)]
-    accepted_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
-    accepted_by: Line = ""
-    ticket: Line = ""
-    drill: bool = False
-
-
-Filled = Annotated[NoticeForm | CallbackForm | ReceiptForm, Field(discriminator="kind")]
-
-
 def papers(
     make: MakePaper,
-    now: Callable[[], datetime],
     png: Callable[[bytes], bytes],
     sent: Callable[[str], bytes],
 ) -> APIRouter:
@@ -153,22 +90,6 @@ def papers(
         picture = await asyncio.to_thread(sent, attempt)
         said = fax_report(found, tried, orders.site.centre, picture)
         return await _made(make, said, form, png)
-
-    @router.post("/papers", operation_id="makePaper", response_class=Response)
-    async def filled(request: Request, who: Who, body: Filled, form: Form = "pdf") -> Response:
-        """A form with these words, to print; nothing is stored."""
-        if who.role not in GIVES_ORDERS:
-            raise Refused("not-allowed")
-        said: dict[str, Any] = body.model_dump(exclude={"kind"})
-        centre = parts_here(request).orders.site.centre
-        made: Sheet
-        if isinstance(body, NoticeForm):
-            made = NoticeSheet(**said, centre=centre, issued_at=now())
-        elif isinstance(body, CallbackForm):
-            made = CallbackSheet(**said, centre=centre, asked_by=who.name)
-        else:
-            made = ReceiptSheet(**said, centre=centre, seat=who.seat or "")
-        return await _made(make, made, form, png)
 
     return router
 

@@ -23,7 +23,7 @@ SEES_FAX = SEES_ORDERS | {"E"}
 """The modem board, with the numbers that are called."""
 RUNS_FAX = frozenset({"L", "E"})
 """Who may let modems rest, and close numbers."""
-OF_ORDERS = frozenset({"order", "attempt", "clock", "peer", "case"})
+OF_ORDERS = frozenset({"order", "attempt", "clock", "peer", "case", "paper"})
 """First words of the types of their events."""
 LEADER_ONLY = frozenset({E.INTRUDE})
 OWN_SEAT = frozenset({E.JOIN, E.INTRUDE, E.CLEAR_PARTY})

@@ -32,6 +32,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "no-such-unit": ("没有这个联动单位", "no such unit"),
     "no-such-order": ("没有这条指令", "no such order"),
     "no-such-attempt": ("没有这次发送", "no such attempt"),
+    "no-such-paper": ("没有这份文书", "no such paper"),
+    "no-such-handoff": ("没有这次移交", "no such handoff"),
+    "not-overdue": (
+        "此指令没有超过时限;如仍需督办,请写明应办结时间",
+        "no limit of this order has run out: say by when it was due",
+    ),
     "no-such-attachment": ("没有这个附件", "no such attachment"),
     "attachment-missing": (
         "附件文件缺失或已损坏,请告知管理员",

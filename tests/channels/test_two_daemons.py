@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from bridge.flows.rows import replay
 from bridge.store.rebuild import check
-from tests.channels.two_daemons import OneDaemon, two_daemons
+from tests.channels.two_daemons import two_daemons
 
 
 @pytest.mark.req("LY-02")
@@ -94,7 +93,7 @@ async def test_what_is_not_allowed_is_refused(tmp_path: Path) -> None:
         assert (await here.desk.request("GET", "peer-cases/desk-a/none")).status == 404
 
 
-async def test_papers_and_the_command_line(tmp_path: Path) -> None:
+async def test_the_command_line_of_platforms(tmp_path: Path) -> None:
     async with two_daemons(tmp_path) as (here, _):
         await here.start()
         token = tmp_path / "token"
@@ -108,31 +107,4 @@ async def test_papers_and_the_command_line(tmp_path: Path) -> None:
             )
             (line,) = json.loads(done.stdout)[member]
             assert "12345" in (line.get("peer"), *line.get("delivered", ()))
-        form = {
-            "kind": "callback",
-            "number": "H-1",
-            "case": "C-1",
-            "attitude": True,
-            "words": "<b>{case}</b>",
-            "asked_at": "2026-03-01T08:00:00+08:00",
-        }
-        for kind, begins in (("pdf", b"%PDF-"), ("tiff", b"II*\0"), ("html", b"<!DOCTYPE")):
-            status, data = await asyncio.to_thread(_fetch, here, f"papers?form={kind}", form)
-            assert (status, data[: len(begins)]) == (200, begins)
-        assert b"&lt;b&gt;{case}&lt;/b&gt;" in data
-        for bad in ({**form, "kind": "order"}, {**form, "asked_at": "now"}, {**form, "x": 1}):
-            assert (await asyncio.to_thread(_fetch, here, "papers", bad))[0] == 400
         assert (await here.desk.request("GET", "orders/none/sheet")).status == 404
-
-
-def _fetch(daemon: OneDaemon, path: str, body: dict[str, object]) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.ports.http, timeout=20)
-    headers = {
-        "Authorization": f"Bearer {daemon.process.token}",
-        "Content-Type": "application/json",
-    }
-    connection.request("POST", f"/api/v1/{path}", json.dumps(body), headers)
-    answer = connection.getresponse()
-    data = answer.read()
-    connection.close()
-    return answer.status, data

@@ -26,12 +26,15 @@ from bridge.desk.cti import SUBPROTOCOL
 from bridge.desk.desk import Desk
 from bridge.desk.fax_rest import faxes
 from bridge.desk.order_parts import OrderParts
+from bridge.desk.papers import MakePaper
+from bridge.desk.printed import printed
 from bridge.desk.server import listen
 from bridge.domain.acts import Target
 from bridge.domain.call import Role
 from bridge.domain.case_file import CommandRule
 from bridge.domain.delivery import ChannelKind
 from bridge.domain.journal import Entry, Fact, Json
+from bridge.domain.shared_case import SharedCase
 from bridge.flows.calls import Spawn
 from bridge.flows.case_desk import CaseDesk
 from bridge.flows.cases import CaseNumbers
@@ -39,6 +42,7 @@ from bridge.flows.fax_desk import FaxDesk
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import Inbox
 from bridge.flows.orders import Orders, Site
+from bridge.flows.paper_desk import PaperDesk
 from bridge.flows.ports import Answer
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
@@ -92,6 +96,7 @@ class Kit:
     wires: dict[ChannelKind, Wire]
     paused: list[Mapping[str, str]]
     """What the modems were told to rest, each time."""
+    shared: dict[str, SharedCase] = field(default_factory=dict)
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
@@ -323,8 +328,11 @@ def make_fax(recorder: Recorder, view: View, paused: list[Mapping[str, str]]) ->
 
 
 @asynccontextmanager
-async def running(directory: Path, *more: APIRouter) -> AsyncIterator[Kit]:
-    """A desk that serves on a free port of the loopback interface, with `more` routes."""
+async def running(
+    directory: Path, *more: APIRouter, paper: MakePaper | None = None
+) -> AsyncIterator[Kit]:
+    """A desk that serves on a free port of the loopback interface, with `more` routes; `paper`
+    makes papers, which are printed then."""
     site = settings(directory)
     tokens = {}
     if not site.http.tokens_file.exists():
@@ -393,6 +401,21 @@ async def running(directory: Path, *more: APIRouter) -> AsyncIterator[Kit]:
         readers.append(cases.see)
         orders, wires = make_orders(recorder, store, view, spawn, cases)
         await cases.restore()
+        files = Files(directory / "files")
+        shared: dict[str, SharedCase] = {}
+        printing: list[APIRouter] = []
+        if paper is not None:
+            desk_of_papers = PaperDesk(
+                orders=orders.orders,
+                cases=cases,
+                memory=store.reader,
+                files=files,
+                recorder=recorder,
+                make=paper,
+                title_of=lambda desk: TARGETS[desk].title,
+                shared=shared.get,
+            )
+            printing.append(printed(desk_of_papers))
         paused: list[Mapping[str, str]] = []
         fax = make_fax(recorder, view, paused)
         desk = Desk(
@@ -404,14 +427,14 @@ async def running(directory: Path, *more: APIRouter) -> AsyncIterator[Kit]:
             Clock(),
             spawn,
             cases=cases,
-            files=Files(directory / "files"),
+            files=files,
             orders=orders,
             listening=listen("127.0.0.1", 0),
-            doors=[faxes(fax, view), *more],
+            doors=[faxes(fax, view), *more, *printing],
         )
         writing = tasks.create_task(recorder.run())
         serving = tasks.create_task(desk.run(stop))
-        kit = Kit(switch, room, view, store, desk, tokens, orders, wires, paused)
+        kit = Kit(switch, room, view, store, desk, tokens, orders, wires, paused, shared)
         try:
             yield kit
         finally:

@@ -36,7 +36,7 @@ async def kit(tmp_path: Path, documents: Documents) -> AsyncIterator[Kit]:
     def sent(attempt: str) -> bytes:
         return sent_copy(tmp_path, attempt)
 
-    door = papers(documents.paper, lambda: datetime.now(UTC), png_of, sent)
+    door = papers(documents.paper, png_of, sent)
     async with running(tmp_path, door) as made:
         made.wires[ChannelKind.FAX] = Wire(ChannelKind.FAX)
         made.orders.orders.use(made.wires[ChannelKind.FAX])
