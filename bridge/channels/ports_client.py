@@ -222,6 +222,20 @@ class PortsClient:
         finally:
             self._jobs.pop(key, None)
 
+    def press(self, ident: str, gateway: str, group: str = "", *, override: bool = False) -> bool:
+        """Hold a voice gateway's key down until `release`; what becomes of it is passed on as
+        `keying`. False: the port process is away, nothing is keyed."""
+        if self._writer is None:
+            return False
+        body = {"id": ident, "gateway": gateway, "group": group, "override": override}
+        self._writer.write(encode({"type": "press"} | body))
+        return True
+
+    def release(self, ident: str) -> None:
+        """Let go of the key; with a lost connection it has been let go."""
+        if self._writer is not None:
+            self._writer.write(encode({"type": "release", "id": ident}))
+
     async def ask(self, kind: str, **values: Any) -> Body:
         """A question (`withdraw`, `look`, `test`, `list`, `pause`). Raises PortsAway."""
         ident = next(self._ids)

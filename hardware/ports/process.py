@@ -23,6 +23,7 @@ from hardware.gateways import Gateway, MessageDriver, build, carries
 from hardware.port import PortSettings, open_port
 from hardware.ports import told
 from hardware.ports.journal import MAX_THINGS, Journal
+from hardware.ports.keyer import Keyer, Transmitter
 from hardware.radio.events import (
     Delivery,
     Learnt,
@@ -83,6 +84,7 @@ class PortProcess:
         self._waiting: list[asyncio.Task[None]] = []
         """Jobs of an earlier life that wait for their modem."""
         self._taking: dict[str, asyncio.Future[None]] = {}
+        self._keyer = Keyer(self._transmitter, lambda body: self.say(body))
         for gateway in gateways:
             trace = None
             if traces is not None:
@@ -243,6 +245,30 @@ class PortProcess:
         ways = [g.name for g in self.gateways if carries(g.driver, channel, address)]
         usable = [name for name in ways if self.drivers[name].health.usable]
         return next(iter((*usable, *ways)), None)
+
+    def _transmitter(self, gateway: str, group: str) -> Transmitter | None:
+        driver = self.drivers.get(gateway)
+        return driver if isinstance(driver, LineKeyed) else None
+
+    def press(self, ident: str, gateway: str, group: str, *, override: bool) -> None:
+        """Key a voice gateway until `release`; what becomes of it is said as `keying`."""
+        tasks = self._tasks
+        assert tasks is not None
+        self._keyer.press(
+            ident,
+            gateway,
+            group,
+            override=override,
+            spawn=lambda work: tasks.create_task(work, name=f"press {ident}"),
+        )
+
+    def release(self, ident: str) -> None:
+        """Let go of the key."""
+        self._keyer.release(ident)
+
+    def owner_lost(self) -> None:
+        """Nobody holds a key down any more."""
+        self._keyer.release_all()
 
     def withdraw(self, key: str) -> bool:
         """Take a job back that has not begun."""

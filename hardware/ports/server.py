@@ -97,6 +97,8 @@ class PortServer:
             pass
         finally:
             self._clients.discard(client)
+            if client.owner:
+                self._process.owner_lost()
             writer.close()
 
     async def _answer(self, client: _Client, body: Body) -> None:
@@ -124,6 +126,11 @@ class PortServer:
             client.send({"type": "answer", "id": body.get("id"), "ok": True})
         elif kind == "ack" and client.owner and isinstance(body.get("seq"), int):
             process.acknowledge(body["seq"])
+        elif kind == "press" and client.owner:
+            ident, gateway, group = (str(body.get(k, "")) for k in ("id", "gateway", "group"))
+            process.press(ident, gateway, group, override=bool(body.get("override", False)))
+        elif kind == "release" and client.owner:
+            process.release(str(body.get("id", "")))
         else:
             client.send({"type": "answer", "id": body.get("id")} | self._look(client, body))
 
@@ -146,6 +153,7 @@ class PortServer:
         for other in self._clients:
             if other.owner:
                 other.owner = False
+                self._process.owner_lost()
                 other.writer.transport.abort()
         if client.writer.is_closing() or self._tasks is None:
             return

@@ -121,6 +121,7 @@ class LineKeyed:
             await stop.wait()
             watch.cancel()
             await self._carry_out(self._keying.stop())
+            self._settle([Act.CUT])  # the watch may have been carrying out an end
 
     async def transmit(self, play: Play, *, override: bool = False) -> Act:
         """Key, play, release. The end: SENT (or ACKNOWLEDGED, NO_ANSWER where an answer is waited
