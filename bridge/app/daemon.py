@@ -28,6 +28,7 @@ from bridge.app.fax import open_fax
 from bridge.app.orders import Around, open_orders
 from bridge.app.papers import Papers, open_papers
 from bridge.app.platforms import Platforms
+from bridge.app.radio import open_radio
 from bridge.app.watchdog import Part, Watchdog
 from bridge.asterisk.acceptance import PATH as ACCEPT
 from bridge.asterisk.acceptance import Acceptance, Words
@@ -131,8 +132,13 @@ class Daemon:
             os.environ,
             self.cases,
         )
+<<<<<<< HEAD
         if readers is not None:
             readers += [self.platforms.peers.see, self.cases.see]
+=======
+        self._readers = readers if readers is not None else []
+        self._readers.append(self.platforms.peers.see)
+>>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
 
     async def run(self) -> None:
         """Until `stop` is set."""
@@ -153,6 +159,8 @@ class Daemon:
             ]
             if self.orders is not None:
                 running.append(group.create_task(self.orders.run(), name="orders"))
+            if self.radio is not None:
+                running.append(group.create_task(self.radio.run(), name="radio groups"))
             if self.papers is not None:
                 running.append(group.create_task(self.papers.run(), name="papers"))
             gc.collect()
@@ -216,9 +224,24 @@ class Daemon:
             self._order_tracks,
             self.cases,
         )
+<<<<<<< HEAD
         await self.cases.restore([call.case for call in live_calls(room.book)])
         if self.orders is not None:
             self.fastagi.add_route(REPORT, self.orders.reports.handle, REPORT_S)
+=======
+        self.radio = open_radio(
+            settings,
+            self.orders,
+            self.room,
+            self.view,
+            self.link,
+            self.service,
+            self.clock,
+            self.spawn,
+        )
+        if self.radio is not None:
+            self._readers.append(self.radio.see)
+>>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
         self.papers: Papers | None = None
         if self.orders is not None:
             self.papers = await open_papers(

@@ -91,21 +91,30 @@ class OrderService:
         self._cases = cases
         self.ports: PortsClient | None = None
         self.gateways: GatewayPost | None = None
+        self.on_gateway: Callable[[Mapping[str, Any]], None] = lambda _: None
+        """Hears what gateways tell in passing: keys, squelch, health."""
 
     def use(self, channel: Channel) -> None:
         """From now on there is this wire."""
         self.orders.use(channel)
 
     async def run(self) -> None:
+<<<<<<< HEAD
         """Until cancelled: first what an earlier life left, then what is due."""
         await asyncio.sleep(TERMINALS_BACK_SECONDS)
         self.orders.resume()
         self._cases.resume()
+=======
+        """Until cancelled: first what an earlier life left, then what is due. The port process is
+        listened to at once: it tells how radios are and what came meanwhile."""
+>>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.orders.run(), name="orders due")
-            tasks.create_task(self.parts.checks.run(), name="unit checks")
             if self.ports is not None:
                 tasks.create_task(self.ports.run(), name="ports")
+            await asyncio.sleep(TERMINALS_BACK_SECONDS)
+            self.orders.resume()
+            tasks.create_task(self.orders.run(), name="orders due")
+            tasks.create_task(self.parts.checks.run(), name="unit checks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +234,15 @@ def _phone(
     )
 
 
+<<<<<<< HEAD
 def _passing(view: View, body: Mapping[str, Any]) -> None:
     """A gateway's health and the modem board: the desk sees which radio or modem is lost."""
     gateway = str(body.get("gateway", ""))
+=======
+def _passing(view: View, service: OrderService, body: Mapping[str, Any]) -> None:
+    """A gateway's health: the desk sees which radio or modem is lost."""
+    service.on_gateway(body)
+>>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
     if body.get("type") == "health":
         words = "" if body.get("usable") else str(body.get("words", "")) or "away"
         view.alarm(f"gateway.{gateway}", words)
@@ -254,8 +269,13 @@ def _use_ports(
     service.ports = PortsClient(
         own.socket,
         gateways.take,
+<<<<<<< HEAD
         on_passing=lambda body: _passing(view, body),
         on_away=lambda words: _ports_away(view, words),
+=======
+        on_passing=lambda body: _passing(view, service, body),
+        on_away=lambda words: view.alarm("ports", words),
+>>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
     )
     for kind in (ChannelKind.RADIO, ChannelKind.SMS):
         service.use(GatewayChannel(kind, service.ports, post, clock))

@@ -30,6 +30,7 @@ from bridge.domain.acts import (
     Mute,
     Private,
     Release,
+    WithoutRadio,
 )
 from bridge.domain.agent import AgentAct
 from bridge.flows.calls import Spawn
@@ -162,6 +163,8 @@ class Acts:
             case Release():
                 if act.citizen not in self._keys:
                     await self._share(act.citizen, "JOINING", "0")
+            case WithoutRadio():
+                await self._share(act.citizen, "RADIO", "")
             case Mute():
                 state = "on" if act.on else "off"
                 await self._set(act.channel, "MUTEAUDIO(in)", state)

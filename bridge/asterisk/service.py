@@ -122,6 +122,8 @@ class SwitchService:
         """The same for rows of the log of the time when nobody watched."""
         self.on_settled: Callable[[bool], None] = lambda _: None
         """True: all that happened before now has been seen; False: the link is lost."""
+        self.on_talking: Callable[[str, str, bool], None] = lambda call, leg, on: None
+        """Call, leg, and whether it began or ended to talk."""
         self.on_phone_hold: Callable[[str, bool], None] = lambda channel, on: None
 
     def attach(self, link: AmiLink) -> None:
@@ -200,6 +202,7 @@ class SwitchService:
         case = variables.get("CASE", "")
         if case:
             self._tell("leg.talking", case, {"leg": event.get("Uniqueid"), "on": on})
+            self.on_talking(case, event.get("Uniqueid"), on)
 
     def _hold(self, event: Message) -> None:
         self.on_phone_hold(event.get("Channel"), event.name == "Hold")

@@ -60,7 +60,8 @@ class PortsClient:
         on_passing: Callable[[Mapping[str, Any]], None] = lambda _: None,
         on_away: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_away` is told in words that the port process is away; empty words: it is back."""
+        """`on_passing` hears what is not kept, and `lost` when the connection is lost; `on_away`
+        is told in words that the port process is away; empty words: it is back."""
         self._path = path
         self._on_thing = on_thing
         self._on_passing = on_passing
@@ -135,6 +136,7 @@ class PortsClient:
             if not future.done():
                 future.set_exception(PortsAway("connection lost", begun=True))
         self._asked.clear()
+        self._on_passing({"type": "lost"})
         while not self._things.empty():
             self._things.get_nowait()
 

@@ -102,6 +102,7 @@ _ROLES: Final[Mapping[str, str]] = {
     Role.HOTLINE.value: "热线",
     Role.UNIT.value: "单位",
     Role.LEADER.value: "值班长",
+    Role.RADIO.value: "电台组",
 }
 
 _WAYS: Final[Mapping[str, str]] = {

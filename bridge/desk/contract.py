@@ -42,7 +42,7 @@ def _object(members: Mapping[str, Schema], optional: Sequence[str] = ()) -> Sche
 LEG_LINE = _object(
     {
         "leg": TEXT,
-        "role": {"enum": ["citizen", "seat", "hotline", "unit", "leader"]},
+        "role": {"enum": ["citizen", "seat", "hotline", "unit", "leader", "radio"]},
         "seat": _or_null(TEXT),
         "number": TEXT,
         "state": {"enum": ["null", "initiated", "alerting", "connected", "hold"]},
@@ -232,6 +232,8 @@ def data_schema(type: str) -> Schema:
         return _object(_COMMAND)
     if type == "leg.talking":
         return _object({"on": TRUTH})
+    if type == "radio.ptt":
+        return _object({"leg": TEXT, "group": TEXT, "on": TRUTH, "why": TEXT})
     if type not in {name for name, _ in CALL_EVENTS.values()}:
         return _object({})
     members = _HANDOFF if type.startswith("handoff.") else _OF_CALL.get(type, _PARTY)

@@ -14,7 +14,7 @@ class Leg(BaseModel):
 
     id: str
     channel: str
-    role: Literal["citizen", "seat", "hotline", "unit", "leader"]
+    role: Literal["citizen", "seat", "hotline", "unit", "leader", "radio"]
     name: str
     number: str
     handoff: str | None

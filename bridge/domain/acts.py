@@ -150,6 +150,14 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutRadio:
+    """No radio group stands between the citizen and a goodbye any more."""
+
+    call: str
+    citizen: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mute:
     """What the leg says is not heard (or is heard again) by the others."""
 
@@ -160,5 +168,15 @@ class Mute:
 
 
 Act = (
-    DialThird | DialSeat | DialLeader | Hold | HoldThird | Bring | Private | Clear | Release | Mute
+    DialThird
+    | DialSeat
+    | DialLeader
+    | Hold
+    | HoldThird
+    | Bring
+    | Private
+    | Clear
+    | Release
+    | WithoutRadio
+    | Mute
 )

@@ -28,6 +28,8 @@ class Role(StrEnum):
     HOTLINE = "hotline"
     UNIT = "unit"
     LEADER = "leader"
+    RADIO = "radio"
+    """A radio group by its gateway: it hears and talks, and is no person who could take a call."""
 
 
 @dataclass(slots=True)
@@ -150,6 +152,10 @@ class Call:
                 return leg
         return None
 
+    def persons(self) -> list[Leg]:
+        """Those with the citizen who are people at a telephone."""
+        return [leg for leg in self.others() if leg.role is not Role.RADIO]
+
     def called(self) -> Handoff | None:
         """The handoff whose third is being called, or None: there is never more than one."""
         return next((h for h in self.handoffs.values() if h.being_called), None)
@@ -271,7 +277,7 @@ def _established(call: Call, leg: Leg, fact: Fact) -> None:
 def _left(call: Call, leg: Leg, fact: Fact) -> None:
     leg.bridge = None
     leg.left_at = fact.at
-    if leg.role is not Role.CITIZEN:
+    if leg.role not in (Role.CITIZEN, Role.RADIO):
         call.last_left = leg.role.value
 
 

@@ -207,7 +207,7 @@ OWN: dict[S, dict[E, Step]] = {
     S.CONFERENCED: {
         E.MANY: ECHO,
         **_ADD_THIRD,
-        E.LEAVE: Go(None, (F.CLEAR_OWN,), (G.OWN_LEG,)),
+        E.LEAVE: Go(None, (F.CLEAR_OWN,), (G.OWN_LEG, G.OTHERS_STAY)),
     },
     S.PARTED: {
         E.APART: ECHO,

@@ -46,6 +46,9 @@ def decide(book: Book, command: Command, now: Seen) -> tuple[list[Fact], list[Ac
     for need in found.needs:
         if not _HOLDS[need](call, command):
             raise Refused(need.value, call.state.value, possible(call))
+    target = command.target
+    if command.service is E.TRANSFER and target is not None and target.role is Role.RADIO:
+        raise Refused("group-takes-no-call", call.state.value, possible(call))
     work = Work(book, call, now.at, actor=command.actor)
     work.fact(
         "call.service",
@@ -81,7 +84,7 @@ def _own(call: Call, command: Command) -> Leg | None:
 
 
 def _may_leave(call: Call, command: Command) -> bool:
-    return command.confirm or call.called() is not None or len(call.others()) >= 2
+    return command.confirm or call.called() is not None or len(call.persons()) >= 2
 
 
 _HOLDS: dict[G, Callable[[Call, Command], bool]] = {

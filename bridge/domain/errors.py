@@ -7,6 +7,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "no-such-call": ("没有这个通话", "no such call"),
     "no-such-leg": ("没有这一方", "no such leg"),
     "no-such-target": ("没有这个转接对象", "no such target"),
+    "group-takes-no-call": (
+        "电台组不能接管通话,请用三方通话",
+        "a radio group cannot take a call over: bring it in by a three-way call",
+    ),
     "no-such-seat": ("没有这个坐席", "no such seat"),
     "third-already-called": (
         "正在呼叫第三方,请等待或先取消",

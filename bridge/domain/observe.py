@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bridge.domain.acts import Act, Bring, Clear, DialThird, Hold, Private, Target
+from bridge.domain.acts import (
+    Act,
+    Bring,
+    Clear,
+    DialThird,
+    Hold,
+    Private,
+    Target,
+    WithoutRadio,
+)
 from bridge.domain.call import Book, Call, Leg, Role
 from bridge.domain.conversation import E, F, S
 from bridge.domain.handoff import HE, CallOutcome, H
@@ -30,6 +39,10 @@ from bridge.domain.seen import (
     WantsCallback,
 )
 from bridge.domain.work import Work, leg_of
+
+NORMAL = 16
+NO_PERSON = 44
+"""Q.850 cause of a radio's end where no person's own is known: never an ordinary goodbye."""
 
 Targets = Callable[[str], "Target | None"]
 
@@ -58,6 +71,7 @@ def observe(
     before, private_before = _with(call), _private(call)
     _HANDLERS[type(seen)](work, seen)
     _moved(work, before, private_before)
+    _no_person_left(work, seen)
     _carry_out(work, seen, targets)
     return work.facts, work.acts
 
@@ -297,6 +311,21 @@ def _moved(work: Work, before: int, private_before: bool) -> None:
     if now != before:
         _joined_handoffs(work)
         work.responsibility()
+
+
+def _no_person_left(work: Work, seen: AnySeen) -> None:
+    """Only radio groups are with the citizen: they leave as the last person did, by the same
+    cause, and the plan says goodbye or looks for a seat as ever."""
+    call, others = work.call, work.call.others()
+    if not isinstance(seen, Entered | Gone) or not others or call.persons():
+        return
+    if not call.live or call.state is S.ENDING:
+        return
+    cause = seen.cause if isinstance(seen, Gone) else 0
+    if cause == NORMAL:
+        work.acts.append(WithoutRadio(call.id, call.channel))
+    for leg in others:
+        work.acts.append(Clear(call.id, leg.id, leg.channel, cause or NO_PERSON))
 
 
 def _joined_handoffs(work: Work) -> None:

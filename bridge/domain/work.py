@@ -141,7 +141,7 @@ class Work:
         call = self.call
         if call.state is S.ENDING:
             return
-        others = call.others()
+        others = call.persons()
         with_citizen = {leg.id for leg in others}
         seat_there = any(leg.seat for leg in others)
         seat_living = seat_there or any(

@@ -19,7 +19,7 @@ from bridge.flows.peer_events import PEER_EVENTS
 Data = dict[str, Json]
 Describe = Callable[[Call, Leg | None, Fact], Data]
 
-EPHEMERAL = ("leg.talking", "leg.quality")
+EPHEMERAL = ("leg.talking", "leg.quality", "radio.ptt")
 """Events of a call that are no facts: true for a moment, not kept in the journal."""
 
 LINKS = ("asterisk", "store", "platform", "trunk", "radio", "fax", "database")

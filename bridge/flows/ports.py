@@ -233,6 +233,38 @@ class Phones(Protocol):
         ...
 
 
+class TalkLines(Protocol):
+    """What radio groups need of the switch. All raise ActRefused or ActUnknown."""
+
+    async def listen(self, channel: str) -> None:
+        """Tell from now on when this channel begins and ends to talk."""
+        ...
+
+    async def deaf(self, channel: str) -> None:
+        """Tell it no longer."""
+        ...
+
+    async def left(self, citizen: str) -> None:
+        """No radio group is with this citizen any more."""
+        ...
+
+    async def live_for(self, channel: str, seconds: int) -> None:
+        """Let the channel end by itself after that time, unless this is said again."""
+        ...
+
+
+class Keys(Protocol):
+    """Keys of voice gateways (`channels.ports_client`)."""
+
+    def press(self, ident: str, gateway: str, group: str = "", *, override: bool = False) -> bool:
+        """Hold a key down under our `ident`. False: nothing is keyed, the process is away."""
+        ...
+
+    def release(self, ident: str) -> None:
+        """Let go."""
+        ...
+
+
 class Channel(Protocol):
     """One wire for orders. What becomes of a job is told through the `tell` it was made with."""
 

@@ -27,13 +27,15 @@ class LabSite:
     seats: tuple[str, ...] = (*(str(n) for n in range(8001, 8031)), "8099")
     """Thirty call-takers and the shift leader."""
     units: tuple[str, ...] = tuple(str(n) for n in range(6001, 6011))
+    radios: tuple[str, ...] = ("radio1",)
+    """Sound lines of voice gateways."""
     qualify_s: int = 20
     """Seconds between OPTIONS to each telephone, 0 for never (robots that cannot answer them)."""
     fax_port: int = 0
     """Where the exchange of the fax lines is (SIP), 0 where there are none."""
 
     def __post_init__(self) -> None:
-        for name in (self.ami_secret, self.sip_secret, *self.seats, *self.units):
+        for name in (self.ami_secret, self.sip_secret, *self.seats, *self.units, *self.radios):
             if not (name.isascii() and name.isalnum()):
                 raise ValueError("names and secrets of a laboratory are ASCII letters and digits")
 
@@ -48,6 +50,7 @@ def site_files(site: LabSite) -> dict[str, str]:
         "pjsip_trunk.conf": _trunk(site.ports.trunk)
         + _account("hotline", "peer", "from-hotline", "12345", site)
         + "".join(_account(unit, "peer", "from-unit", unit, site) for unit in site.units)
+        + "".join(_account(radio, "radio", "from-radio", "0", site) for radio in site.radios)
         + (_fax_lines(site.fax_port) if site.fax_port else ""),
         "pjsip_seats.conf": "\n".join(
             _account(seat, "seat-sip", "from-seat", seat, site) for seat in site.seats

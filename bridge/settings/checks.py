@@ -42,6 +42,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _wires(settings)
     for group, parties in (("desks", settings.desks), ("units", settings.units)):
         yield from _parties(settings, group, parties)
+    yield from _radio_groups(settings)
 
 
 def missing_paths(settings: Settings) -> Iterator[Fault]:
@@ -292,6 +293,33 @@ def _parties(settings: Settings, group: str, parties: Mapping[str, Desk]) -> Ite
                 "与 dial 相同,请删去或写另一条路由",
                 "is the same way as dial; leave it out or name another trunk",
             )
+
+
+def _radio_groups(settings: Settings) -> Iterator[Fault]:
+    """Their numbers are nobody else's, their gateways are driven by the port process."""
+    taken = {*settings.site.numbers, *settings.seats.all, *settings.desks, *settings.units}
+    lines: dict[str, str] = {}
+    for ident, group in settings.radio_groups.items():
+        if ident in taken:
+            yield Fault(
+                ("radio_groups", ident),
+                f"号码 {ident} 已被本台、坐席、其他台或单位使用",
+                f"number {ident} is one of ours, a seat's, a desk's or a unit's; choose another",
+            )
+        own, seats = set(settings.site.numbers), set(settings.seats.all)
+        yield from _dials_itself(("radio_groups", ident, "dial"), group.dial, own, seats)
+        if lines.setdefault(group.dial, group.gateway) != group.gateway:
+            yield Fault(
+                ("radio_groups", ident, "dial"),
+                f"{group.dial} 已属于网关 {lines[group.dial]},一条线路只接一个网关",
+                f"{group.dial} is the line of gateway {lines[group.dial]}; one line, one gateway",
+            )
+    if settings.radio_groups and settings.ports is None:
+        yield Fault(
+            ("radio_groups",),
+            "电台组需要端口进程,请加上 [ports] 与 [orders]",
+            "the port process presses the key of a radio; add [ports] and [orders]",
+        )
 
 
 def _dials_itself(path: KeyPath, way: str, own: set[str], seats: set[str]) -> Iterator[Fault]:

@@ -44,6 +44,8 @@ __all__ = [
 
 DEFAULT_CONFIG: Final = Path("/etc/bridge110/bridge.toml")
 MAX_SEATS: Final = 1000
+RADIO_RING_S: Final = 8
+"""A gateway's line answers by itself, at once."""
 
 DIAL_FORM: Final = re.compile(r"PJSIP/[0-9]{3,16}@[A-Za-z0-9_-]+|PJSIP/[A-Za-z0-9_-]+")
 """All that may ever reach Dial or Originate from a file (guard.md S3): one channel, no list."""
@@ -175,6 +177,21 @@ class SpecialPlan(Part):
     body: Short
 
 
+class RadioGroup(Part):
+    """A radio group that a seat can bring into a call, and that orders are spoken to.
+
+    `gateway` is its name in the file of gateways, whose key is pressed; `dial` the gateway's own
+    SIP line, which carries the sound; `group` the talk group of a TETRA gateway. `hang_s`: how long
+    the key is held after the last word.
+    """
+
+    title: Line
+    dial: Dial
+    gateway: Line
+    group: str = Field(default="", pattern=r"^[0-9]{0,15}$")
+    hang_s: float = Field(ge=0.2, le=3.0)
+
+
 class OrderSettings(Part):
     """Orders to units. `units_file` has the directory of units (bridge/units_file.py)."""
 
@@ -207,6 +224,7 @@ class Settings(Part):
     mail: Mail | None = None
     fax: Fax | None = None
     platforms: Platforms = Field(default={})
+    radio_groups: Mapping[Number, RadioGroup] = {}
     ports: PortsSettings | None = None
     """May be left out: a site without radio gateways and modems."""
     orders: OrderSettings | None = None
@@ -225,6 +243,10 @@ class Settings(Part):
         }
         for ident, unit in self.units.items():
             found[ident] = _target(ident, unit, Role.UNIT, f"unit-{ident}")
+        for ident, group in self.radio_groups.items():
+            found[ident] = Target(
+                ident, group.title, group.dial, Role.RADIO, f"radio-{ident}", "answer", RADIO_RING_S
+            )
         return found
 
 

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from bridge.domain.acts import Bring, Clear, DialSeat, DialThird, Hold, HoldThird, Private, Release
+from bridge.domain.acts import (
+    Bring,
+    Clear,
+    DialSeat,
+    DialThird,
+    Hold,
+    HoldThird,
+    Private,
+    Release,
+    Target,
+    WithoutRadio,
+)
 from bridge.domain.call import Role
 from bridge.domain.conversation import E, S
 from bridge.domain.errors import Refused
@@ -465,3 +476,60 @@ def test_a_leg_that_comes_late_to_a_call_that_is_over_is_hung_up_and_changes_not
     assert isinstance(story.acts[-1], Clear)
     assert len(story.facts) == before
     assert is_over(story.call)
+
+
+RADIO = Target("7801", "电台组", "PJSIP/radio1", Role.RADIO, "radio-7801", "answer")
+
+
+def _with_radio() -> Story:
+    """A citizen, the seat and a radio group in one bridge."""
+    story = Story().talking()
+    story.ask(E.THREE_WAY, target=RADIO)
+    leg = "leg-THREE_WAY"
+    story.born(leg, "radio-7801", Role.RADIO, "h-THREE_WAY")
+    story.answered(leg)
+    story.accepted(leg)
+    assert story.enter("b1", leg) == []
+    return story
+
+
+@pytest.mark.parametrize(("cause", "said"), [(16, True), (44, False)])
+@pytest.mark.req("LL-09")
+def test_radio_groups_leave_with_the_last_person_and_by_the_same_cause(
+    cause: int, said: bool
+) -> None:
+    story = _with_radio()
+    story.exit("b1", "s1")
+    goodbye = [WithoutRadio(CALL, "PJSIP/trunk-1")] if said else []
+    assert story.gone("s1", cause) == [
+        *goodbye,
+        Clear(CALL, "leg-THREE_WAY", "PJSIP/leg-THREE_WAY-00000001", cause),
+    ]
+    assert story.call.handoffs["h-THREE_WAY"].state is not H.TAKEN
+    assert story.call.last_left == "seat"
+
+
+@pytest.mark.req("LL-09")
+def test_a_radio_group_that_joins_an_abandoned_citizen_leaves_again() -> None:
+    story = Story().talking()
+    story.ask(E.THREE_WAY, target=RADIO)
+    leg = "leg-THREE_WAY"
+    story.born(leg, "radio-7801", Role.RADIO, "h-THREE_WAY")
+    story.exit("b1", "s1")
+    story.gone("s1")
+    story.exit("b1", CALL)
+    story.answered(leg)
+    assert story.enter("b2", CALL, leg) == [Clear(CALL, leg, f"PJSIP/{leg}-00000001", 44)]
+
+
+@pytest.mark.req("LL-09")
+def test_a_radio_group_takes_no_call_and_is_no_company() -> None:
+    story = Story().talking()
+    with pytest.raises(Refused) as refused:
+        story.ask(E.TRANSFER, target=RADIO)
+    assert refused.value.code == "group-takes-no-call"
+    story = _with_radio()
+    with pytest.raises(Refused) as refused:
+        story.ask(E.LEAVE)
+    assert refused.value.code == "would-leave-citizen-alone"
+    assert [type(act) for act in story.ask(E.LEAVE, confirm=True)] == [Clear]

@@ -44,7 +44,7 @@ def test_every_commented_key_is_a_good_one() -> None:
     lines = [
         line[2:]
         if line.startswith(("# [", "# "))
-        and (" = " in line or re.fullmatch(r"# \[[a-z0-9.]+\]", line))
+        and (" = " in line or re.fullmatch(r"# \[[a-z0-9._]+\]", line))
         and line[2:3] in "[abcdefghijklmnopqrstuvwxyz"
         and "," not in line.split(" = ")[0]
         else line
@@ -57,6 +57,8 @@ def test_every_commented_key_is_a_good_one() -> None:
     assert found.targets()["12345"].fallback == "PJSIP/12345@trunk"
     assert found.targets()["6001"].role is Role.UNIT
     assert found.targets()["6001"].name == "unit-6001"
+    group = found.targets()["7801"]
+    assert (group.role, group.name, group.accept) == (Role.RADIO, "radio-7801", "answer")
     assert found.mail is not None
     assert found.mail.replies is not None
     assert found.platforms["12345"].aliases[0].number == "12319"
@@ -280,3 +282,33 @@ def test_with_orders_the_desk_listens_on_the_private_network_alone(host: str) ->
         settings(shipped().replace(good, f'host = "{host}"\nport = 8110'))
     private = settings(shipped().replace(good, 'host = "10.1.2.3"\nport = 8110'))
     assert private.http.host == "10.1.2.3"
+
+
+GROUPS = """
+[radio_groups.7801]
+title = "城区电台组"
+dial = "PJSIP/radio1"
+gateway = "radio-1"
+hang_s = 0.5
+"""
+
+
+@pytest.mark.req("LL-09")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GROUPS, "radio_groups: 电台组需要端口进程"),
+        (GROUPS.replace("7801", "8001"), "radio_groups.8001: 号码 8001 已被本台"),
+        (GROUPS.replace("PJSIP/radio1", "PJSIP/8001"), "radio_groups.7801.dial: PJSIP/8001 呼叫"),
+        (GROUPS.replace("hang_s = 0.5", "hang_s = 9.0"), "radio_groups.7801.hang_s"),
+        (GROUPS.replace('gateway = "radio-1"\n', ""), "radio_groups.7801.gateway"),
+        (
+            GROUPS + GROUPS.replace("7801", "7802").replace("radio-1", "radio-2"),
+            "radio_groups.7802.dial: PJSIP/radio1 已属于网关 radio-1",
+        ),
+    ],
+)
+def test_a_radio_group_that_cannot_work_is_named_with_its_mend(text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings(shipped() + text)
+    assert said in str(refused.value)

@@ -9,7 +9,7 @@
     cleared: "已结束", initiated: "呼叫中", connected: "已接通", hold: "保持", null: "已断开",
     loggedOff: "未签入", notReady: "示忙", ready: "示闲", reserved: "预占", busy: "通话中",
     workingAfterCall: "话后处理", up: "正常", degraded: "降级", down: "中断",
-    citizen: "市民", seat: "坐席", hotline: "12345", unit: "联动单位", leader: "值班长",
+    citizen: "市民", seat: "坐席", hotline: "12345", unit: "联动单位", leader: "值班长", radio: "电台组",
     requested: "已请求", ringing: "振铃", answered: "已接听", accepted: "已应答", joined: "已加入",
     taken: "已接手", ended: "已结束", asterisk: "交换机", store: "存储", platform: "12345平台",
   };
@@ -104,7 +104,7 @@
     position = { epoch: event.epoch, seq: event.seq };
     byId("clock").textContent = (event.type === "heartbeat" ? event.data.now : event.at).slice(11, 19);
     if (event.type === "heartbeat") return;
-    if (event.type !== "leg.talking") refresh();
+    if (event.type !== "leg.talking" && event.type !== "radio.ptt") refresh();
   }
 
   function onMessage(text) {

@@ -1,0 +1,46 @@
+"""Radio groups put together for one daemon: who talks comes from the switch, keys go to the port
+process."""
+
+from __future__ import annotations
+
+from bridge.app.orders import OrderService
+from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.radio_lines import RadioLines
+from bridge.asterisk.service import SwitchService
+from bridge.flows.calls import Spawn
+from bridge.flows.ports import Clock
+from bridge.flows.radio_voice import Group, RadioVoice
+from bridge.flows.room import Room
+from bridge.flows.view import View
+from bridge.settings.model import Settings
+
+
+def open_radio(
+    settings: Settings,
+    orders: OrderService | None,
+    room: Room,
+    view: View,
+    link: AmiLink,
+    switch: SwitchService,
+    clock: Clock,
+    spawn: Spawn,
+) -> RadioVoice | None:
+    """None where the site has no radio groups, or no port process to press their keys."""
+    if not settings.radio_groups or orders is None or orders.ports is None:
+        return None
+    groups = {
+        ident: Group(ident, own.gateway, own.group, own.hang_s)
+        for ident, own in settings.radio_groups.items()
+    }
+    voice = RadioVoice(
+        room.book,
+        groups,
+        RadioLines(link),
+        orders.ports,
+        tell=lambda kind, call, data: view.ephemeral(kind, data, call=call),
+        clock=clock,
+        spawn=spawn,
+    )
+    orders.on_gateway = voice.passing
+    switch.on_talking = voice.talking
+    return voice
