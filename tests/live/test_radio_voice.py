@@ -255,8 +255,11 @@ async def test_a_group_takes_no_call_and_the_last_person_does_not_leave_by_mista
         await net.talk.at_seat.hangup()
         await net.at_radio.wait_ended(4.0)
         await net.talk.citizen.wait_ended(12.0)
-        call = await net.talk.desk.call(net.talk.id)
-        assert call["outcome"] == "ended_by_seat"
+
+        async def outcome() -> object:
+            return (await desk.call(net.talk.id))["outcome"]
+
+        assert await desk.wait_for(outcome, 3.0, "outcome") == "ended_by_seat"
 
 
 async def test_without_the_daemon_the_key_is_let_go_and_the_radio_leaves(
