@@ -132,13 +132,8 @@ class Daemon:
             os.environ,
             self.cases,
         )
-<<<<<<< HEAD
-        if readers is not None:
-            readers += [self.platforms.peers.see, self.cases.see]
-=======
         self._readers = readers if readers is not None else []
-        self._readers.append(self.platforms.peers.see)
->>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
+        self._readers += [self.platforms.peers.see, self.cases.see]
 
     async def run(self) -> None:
         """Until `stop` is set."""
@@ -224,24 +219,14 @@ class Daemon:
             self._order_tracks,
             self.cases,
         )
-<<<<<<< HEAD
         await self.cases.restore([call.case for call in live_calls(room.book)])
         if self.orders is not None:
             self.fastagi.add_route(REPORT, self.orders.reports.handle, REPORT_S)
-=======
         self.radio = open_radio(
-            settings,
-            self.orders,
-            self.room,
-            self.view,
-            self.link,
-            self.service,
-            self.clock,
-            self.spawn,
+            settings, self.orders, self.calls, self.view, self.clock, self.spawn
         )
         if self.radio is not None:
             self._readers.append(self.radio.see)
->>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
         self.papers: Papers | None = None
         if self.orders is not None:
             self.papers = await open_papers(

@@ -99,20 +99,14 @@ class OrderService:
         self.orders.use(channel)
 
     async def run(self) -> None:
-<<<<<<< HEAD
-        """Until cancelled: first what an earlier life left, then what is due."""
-        await asyncio.sleep(TERMINALS_BACK_SECONDS)
-        self.orders.resume()
-        self._cases.resume()
-=======
         """Until cancelled: first what an earlier life left, then what is due. The port process is
         listened to at once: it tells how radios are and what came meanwhile."""
->>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
         async with asyncio.TaskGroup() as tasks:
             if self.ports is not None:
                 tasks.create_task(self.ports.run(), name="ports")
             await asyncio.sleep(TERMINALS_BACK_SECONDS)
             self.orders.resume()
+            self._cases.resume()
             tasks.create_task(self.orders.run(), name="orders due")
             tasks.create_task(self.parts.checks.run(), name="unit checks")
 
@@ -234,15 +228,10 @@ def _phone(
     )
 
 
-<<<<<<< HEAD
-def _passing(view: View, body: Mapping[str, Any]) -> None:
-    """A gateway's health and the modem board: the desk sees which radio or modem is lost."""
-    gateway = str(body.get("gateway", ""))
-=======
 def _passing(view: View, service: OrderService, body: Mapping[str, Any]) -> None:
-    """A gateway's health: the desk sees which radio or modem is lost."""
+    """A gateway's health and the modem board: the desk sees which radio or modem is lost."""
     service.on_gateway(body)
->>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
+    gateway = str(body.get("gateway", ""))
     if body.get("type") == "health":
         words = "" if body.get("usable") else str(body.get("words", "")) or "away"
         view.alarm(f"gateway.{gateway}", words)
@@ -269,13 +258,8 @@ def _use_ports(
     service.ports = PortsClient(
         own.socket,
         gateways.take,
-<<<<<<< HEAD
-        on_passing=lambda body: _passing(view, body),
-        on_away=lambda words: _ports_away(view, words),
-=======
         on_passing=lambda body: _passing(view, service, body),
-        on_away=lambda words: view.alarm("ports", words),
->>>>>>> 804e6db (radio groups: a seat brings one into a call, the gateway's key follows whoever talks)
+        on_away=lambda words: _ports_away(view, words),
     )
     for kind in (ChannelKind.RADIO, ChannelKind.SMS):
         service.use(GatewayChannel(kind, service.ports, post, clock))

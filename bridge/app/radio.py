@@ -3,14 +3,12 @@ process."""
 
 from __future__ import annotations
 
+from bridge.app.calls import CallService
 from bridge.app.orders import OrderService
-from bridge.asterisk.manager import AmiLink
 from bridge.asterisk.radio_lines import RadioLines
-from bridge.asterisk.service import SwitchService
 from bridge.flows.calls import Spawn
 from bridge.flows.ports import Clock
 from bridge.flows.radio_voice import Group, RadioVoice
-from bridge.flows.room import Room
 from bridge.flows.view import View
 from bridge.settings.model import Settings
 
@@ -18,10 +16,8 @@ from bridge.settings.model import Settings
 def open_radio(
     settings: Settings,
     orders: OrderService | None,
-    room: Room,
+    calls: CallService,
     view: View,
-    link: AmiLink,
-    switch: SwitchService,
     clock: Clock,
     spawn: Spawn,
 ) -> RadioVoice | None:
@@ -33,14 +29,14 @@ def open_radio(
         for ident, own in settings.radio_groups.items()
     }
     voice = RadioVoice(
-        room.book,
+        calls.room.book,
         groups,
-        RadioLines(link),
+        RadioLines(calls.link),
         orders.ports,
         tell=lambda kind, call, data: view.ephemeral(kind, data, call=call),
         clock=clock,
         spawn=spawn,
     )
     orders.on_gateway = voice.passing
-    switch.on_talking = voice.talking
+    calls.service.on_talking = voice.talking
     return voice

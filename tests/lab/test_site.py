@@ -31,7 +31,7 @@ def test_every_template_that_accounts_use_is_in_the_production_file() -> None:
     templates = set(re.findall(r"^\[([\w-]+)\]\(!\)", text, re.MULTILINE))
     made = "".join(site_files(SITE).values())
     used = set(re.findall(r"^\[[\w-]+\]\(([\w-]+)\)", made, re.MULTILINE))
-    assert used == {"seat-sip", "seat-aor", "seat-auth", "peer", "citizens"}
+    assert used == {"seat-sip", "seat-aor", "seat-auth", "peer", "radio", "citizens"}
     assert used <= templates
 
 
