@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from bridge.cli.output import AsJson, CommandError, emit, run_async, shown, tell
+from bridge.cli.output import AsJson, CommandError, emit, json_text, run_async, shown, tell
 from hardware.gateways import DRIVERS, Gateway, GatewayError, MessageDriver, build, read_gateways
 from hardware.port import PortSettings
 from hardware.port_name import PortNameError, check_name
@@ -149,7 +149,7 @@ def _show(event: RadioEvent, as_json: bool) -> None:
     words = " ".join(
         f"{key}={shown(value)}" for key, value in document.items() if value not in ("", None)
     )
-    typer.echo(json.dumps(document, ensure_ascii=False) if as_json else words)
+    typer.echo(json_text(document, indent=None) if as_json else words)
     sys.stdout.flush()
 
 
