@@ -42,10 +42,10 @@ test: machine
 	    echo '失败的测试单独再运行一次 / what failed beside others is judged alone' >&2 && \
 	    exec $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(PYTEST) </dev/null; }
 
-# Other programs are downloaded and run, some need root; and the drivers at full length: ten million
-# octets a codec, many stateful runs. Not part of the ordinary suite.
+# Other programs are downloaded and run, some need root; and the drivers at full length: many stateful
+# runs. Not part of the ordinary suite.
 test-hardware: machine
-	@BRIDGE110_FUZZ_BYTES=10000000 BRIDGE110_STATEFUL_EXAMPLES=60 exec $(BIN)/python -m pytest \
+	@BRIDGE110_STATEFUL_EXAMPLES=60 exec $(BIN)/python -m pytest \
 	    tests/hardware $(wildcard tests/hardware/*/with_*.py) $(PYTEST) </dev/null
 
 lint: setup

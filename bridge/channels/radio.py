@@ -153,7 +153,12 @@ class GatewayPost:
         elif kind == "fax" and self.fax is not None:
             await self.fax.take(body, seq)
         elif kind == "emergency":
-            await self.tell.received(_emergency(body, seq))
+            await self.tell.received(
+                _looked_at(body, seq, f"紧急报警 / emergency ({body.get('how')})")
+            )
+        elif kind == "unreadable":
+            words = f"无法显示的消息 / not to be shown as text ({body['why']}): {body['hex'][:64]}"
+            await self.tell.received(_looked_at(body, seq, words))
         else:
             _log.warning("ports.unknown_thing", kind=str(kind))
 
@@ -169,6 +174,8 @@ class GatewayPost:
         else:
             words = str(body["text"])
             says, code = meaning(words), code_in(words)
+            if not body.get("whole", True):
+                says, words = Says.NOTHING, f"(不完整 / parts are missing) {words}"
         return Received(
             channel=channel,
             source=source,
@@ -198,15 +205,15 @@ def progress_of(body: Mapping[str, Any]) -> Progress:
     )
 
 
-def _emergency(body: Mapping[str, Any], seq: int) -> Received:
-    """An emergency button: says nothing about an order, so that a person looks at once."""
+def _looked_at(body: Mapping[str, Any], seq: int, words: str) -> Received:
+    """What says nothing about an order, so that a person looks at once."""
     return Received(
-        channel=ChannelKind.RADIO,
+        channel=ChannelKind(body["channel"]),
         source=str(body["source"]),
         at=_moment(body),
         key=_key(body, seq),
         says=Says.NOTHING,
-        words=f"紧急报警 / emergency ({body.get('how')})",
+        words=words,
     )
 
 

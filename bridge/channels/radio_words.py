@@ -31,6 +31,9 @@ _MEANS: Final = (
     (Says.IN_HAND, re.compile("已在处理|已受理")),
     (Says.SIGN, re.compile("收到|明白|好的|签收")),
 )
+_UNDONE: Final = re.compile("未|没|不|无|即将|马上|预计|准备|前往|赶|分钟|还要|才能")
+"""Before a word: what it says is not so, or not yet."""
+_CLAUSE: Final = "，,。．.；;！!？? \n"
 _CODE: Final = re.compile(r"(?<![0-9])[0-9]{8}(?![0-9])", re.ASCII)
 _BREAKS: Final = re.compile(r"[\r\n\t]+")
 
@@ -53,10 +56,20 @@ def order_text(sheet: OrderSheet) -> str:
 
 
 def meaning(text: str) -> Says:
-    """What a reply in words says; one that says nothing known is still a person's report."""
+    """What a reply in words says; one that says nothing known is still a person's report, and so is
+    one that says it of what is not yet so (未到场, 马上到场)."""
     if not text.strip():
         return Says.NOTHING
-    return next((says for says, words in _MEANS if words.search(text)), Says.PROGRESS)
+    for says, words in _MEANS:
+        if any(_UNDONE.search(text, *_before(text, one)) is None for one in words.finditer(text)):
+            return says
+    return Says.PROGRESS
+
+
+def _before(text: str, found: re.Match[str]) -> tuple[int, int]:
+    """The part of its clause that stands before a word."""
+    clause = max((text.rfind(mark, 0, found.start()) for mark in _CLAUSE), default=-1)
+    return clause + 1, found.start()
 
 
 def code_in(text: str) -> str | None:

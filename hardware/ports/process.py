@@ -32,6 +32,7 @@ from hardware.radio.events import (
     RadioRefused,
     Stage,
     TextIn,
+    UnreadableIn,
     Why,
 )
 from hardware.radio.line_keyed import LineKeyed
@@ -350,7 +351,9 @@ class PortProcess:
         elif isinstance(event, Learnt):
             self._journal.append([{"e": "learnt", "number": event.number, "body": event.known}])
         elif (body := told.kept(event)) is not None:
-            self._keep(gateway, body, event.token if isinstance(event, TextIn) else None)
+            self._keep(
+                gateway, body, event.token if isinstance(event, TextIn | UnreadableIn) else None
+            )
         elif (body := told.passing(gateway, event)) is not None:
             self.say(body)
 

@@ -17,6 +17,7 @@ from hardware.radio.events import (
     RawIn,
     StatusIn,
     TextIn,
+    UnreadableIn,
 )
 
 Body = dict[str, Any]
@@ -38,6 +39,8 @@ def kept(event: RadioEvent) -> Body | None:
         case TextIn(source, target, text, _, _, whole):
             names = {"source": source, "target": target, "text": text, "whole": whole}
             return {"kind": "text"} | names
+        case UnreadableIn(source, data, why, _):
+            return {"kind": "unreadable", "source": source, "hex": data[:256].hex(), "why": why}
         case StatusIn(source, _, value, False):
             return {"kind": "status", "source": source, "value": value}
         case FaxPageIn(source, document, page, of, whole, tiff):

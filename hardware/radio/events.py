@@ -76,6 +76,16 @@ class TextIn:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableIn:
+    """Somebody sent what cannot be shown as text: a person must look. `token` as in TextIn."""
+
+    source: str
+    data: bytes
+    why: str
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusIn:
     """A status number came. `network`: the network's own acknowledgement, not the set's."""
 
@@ -103,7 +113,7 @@ class EmergencyIn:
 
 @dataclass(frozen=True, slots=True)
 class RawIn:
-    """Something came that is not ours to read, or that no text may be: kept whole."""
+    """Something came that is not ours to read; shown while it happens."""
 
     source: str
     data: bytes
@@ -175,6 +185,7 @@ class Health:
 RadioEvent = (
     Delivery
     | TextIn
+    | UnreadableIn
     | StatusIn
     | LocationIn
     | EmergencyIn

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hardware.radio import hytera
-from hardware.radio.events import Delivery, Emit, Health, RadioRefused, RawIn, TextIn, Why
+from hardware.radio.events import (
+    Delivery,
+    Emit,
+    Health,
+    RadioRefused,
+    RawIn,
+    TextIn,
+    UnreadableIn,
+    Why,
+)
 from hardware.radio.hytera import HyteraError, Text, TextMessage
 from hardware.radio.outstanding import Known, Outstanding
 from hardware.radio.texts import TextRefused, check_text, clean_incoming
@@ -183,8 +192,8 @@ class HyteraGateway(asyncio.DatagramProtocol):
             self._texts.popitem(last=False)
         clean = clean_incoming(message.text)
         if clean is None:
-            self._emit(RawIn(source, message.text.encode("utf-8", "replace"), "control characters"))
-            self.acknowledge(token)
+            octets = message.text.encode("utf-8", "replace")
+            self._emit(UnreadableIn(source, octets, "control characters", token))
         else:
             self._emit(TextIn(source, str(message.target), clean, token))
 

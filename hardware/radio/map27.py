@@ -25,6 +25,7 @@ from hardware.radio.events import (
     RawIn,
     StatusIn,
     TextIn,
+    UnreadableIn,
     Why,
 )
 from hardware.radio.map27_calls import Done, Ended, Map27Calls, N, Step, Waiting
@@ -290,9 +291,10 @@ class Map27:
     def _text(self, data: Data) -> None:
         text = text_of(data, self._dialect.chinese)
         clean = None if text is None else clean_incoming(text)
-        if clean is None:
-            why = "not a text of ours" if text is None else "control characters"
-            self._emit(RawIn(str(data.address), data.data, why))
+        if text is None:
+            self._emit(RawIn(str(data.address), data.data, "not a text of ours"))
+        elif clean is None:
+            self._emit(UnreadableIn(str(data.address), data.data, "control characters"))
         else:
             self._emit(TextIn(str(data.address), "", clean))
 

@@ -17,6 +17,7 @@ from hardware.radio.events import (
     Stage,
     StatusIn,
     TextIn,
+    UnreadableIn,
     Why,
 )
 from hardware.radio.joining import Joined, Joiner, Repeats
@@ -97,7 +98,7 @@ class PeiReceiver:
         if came.service == STATUS_SERVICE and len(came.data) == 2:
             self._status(came, int.from_bytes(came.data, "big"), heard)
         elif came.cut:
-            heard.events.append(RawIn(came.source, came.data, "shorter than announced"))
+            heard.events.append(_unread(came, sds.decode(came.data), "shorter than announced"))
         else:
             self._pdu(came, now, heard)
 
@@ -142,7 +143,7 @@ class PeiReceiver:
         clean = None if text is None else clean_incoming(text.text)
         if text is None or clean is None:
             why = "not a text of ours" if text is None else "control characters"
-            heard.events.append(RawIn(came.source, came.data, why))
+            heard.events.append(_unread(came, pdu, why, token))
         elif text.part is not None:
             part = text.part
             joined = self._joiner.add(
@@ -159,11 +160,10 @@ class PeiReceiver:
 
     def _text(self, joined: Joined) -> RadioEvent:
         clean = clean_incoming(joined.text)
-        if clean is None:
-            return RawIn(
-                joined.source, joined.text.encode("utf-8", "replace"), "control characters"
-            )
         token = "+".join(joined.tokens) or None
+        if clean is None:
+            octets = joined.text.encode("utf-8", "replace")
+            return UnreadableIn(joined.source, octets, "control characters", token)
         return TextIn(joined.source, "", clean, token, whole=joined.whole)
 
     def _report(self, came: Sds, report: sds.Report, heard: Heard) -> None:
@@ -209,6 +209,13 @@ class PeiReceiver:
     def consumed(token: str) -> list[Reply]:
         """The consumed-reports that are owed when a person has opened the text."""
         return replies_to(token, consumed=True)
+
+
+def _unread(came: Sds, pdu: sds.Pdu, why: str, token: str = "") -> RadioEvent:
+    """Of texts somebody wrote them; other data are for other programs."""
+    if sds.is_text(pdu):
+        return UnreadableIn(came.source, came.data, why, token or None)
+    return RawIn(came.source, came.data, why)
 
 
 def _is_lip(pdu: sds.Pdu) -> bool:

@@ -223,15 +223,21 @@ def _encode_transfer(pdu: Transfer) -> bytes:
     )
 
 
+def is_text(pdu: Pdu) -> bool:
+    """Whether its protocol carries texts, in whatever coding."""
+    if isinstance(pdu, Simple):
+        return pdu.protocol in (SIMPLE_TEXT, SIMPLE_IMMEDIATE_TEXT)
+    return isinstance(pdu, Transfer) and pdu.protocol in (TEXT, IMMEDIATE_TEXT, LONG_TEXT)
+
+
 def text_of(pdu: Pdu) -> Text | None:
     """The text a PDU carries; None where it carries none or in a coding that is not ours.
 
     Characters that cannot be decoded become U+FFFD; control characters stay for the caller."""
-    if isinstance(pdu, Simple) and pdu.protocol in (SIMPLE_TEXT, SIMPLE_IMMEDIATE_TEXT):
-        return _text(pdu.data, False)
-    if isinstance(pdu, Transfer) and pdu.protocol in (TEXT, IMMEDIATE_TEXT, LONG_TEXT):
-        return _text(pdu.data, pdu.protocol == LONG_TEXT)
-    return None
+    if not is_text(pdu):
+        return None
+    assert isinstance(pdu, Simple | Transfer)
+    return _text(pdu.data, pdu.protocol == LONG_TEXT)
 
 
 def _text(data: bytes, long: bool) -> Text | None:

@@ -28,7 +28,17 @@ from hardware.at import (
 from hardware.at_session import AtSession
 from hardware.port import Port, PortSettings, open_port
 from hardware.radio import sms_pdu
-from hardware.radio.events import Delivery, Emit, Health, RadioRefused, RawIn, Stage, TextIn, Why
+from hardware.radio.events import (
+    Delivery,
+    Emit,
+    Health,
+    RadioRefused,
+    RawIn,
+    Stage,
+    TextIn,
+    UnreadableIn,
+    Why,
+)
 from hardware.radio.joining import Joined, Joiner
 from hardware.radio.outstanding import Known, Outstanding
 from hardware.radio.sms_pdu import Deliver, SmsError, StatusReport, Submit
@@ -183,19 +193,15 @@ class SmsModem:
         try:
             message = sms_pdu.decode(digits)
         except SmsError as error:
-            self._emit(RawIn("", digits.encode(), str(error)))
-            self._over(index)
+            token = None if index is None else str(index)
+            self._emit(UnreadableIn("", digits.encode(), str(error), token))
             return
         if isinstance(message, StatusReport):
             self._report(message)
-            self._over(index)
+            if index is not None:
+                self.acknowledge(str(index))
         elif isinstance(message, Deliver):
             self._text(message, index)
-
-    def _over(self, index: int | None) -> None:
-        """Nobody will store this message: a full modem would take no more."""
-        if index is not None:
-            self.acknowledge(str(index))
 
     def _report(self, report: StatusReport) -> None:
         address, status = report.number, report.status
@@ -220,8 +226,7 @@ class SmsModem:
     def _text(self, message: Deliver, index: int | None) -> None:
         token = None if index is None else str(index)
         if message.text is None:
-            self._emit(RawIn(message.number, b"", "8-bit data"))
-            self._over(index)
+            self._emit(UnreadableIn(message.number, b"", "8-bit data", token))
         elif message.part is not None:
             part = message.part
             for joined in self._joiner.add(
@@ -235,11 +240,8 @@ class SmsModem:
         clean = clean_incoming(joined.text)
         token = "+".join(joined.tokens) or None
         if clean is None:
-            self._emit(
-                RawIn(joined.source, joined.text.encode("utf-8", "replace"), "control characters")
-            )
-            if token:
-                self.acknowledge(token)
+            octets = joined.text.encode("utf-8", "replace")
+            self._emit(UnreadableIn(joined.source, octets, "control characters", token))
         else:
             self._emit(TextIn(joined.source, "", clean, token, whole=joined.whole))
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import random
 import re
 
 import pytest
 
 from bridge.channels.radio_words import code_in, meaning
-from hardware.at import AtDialect, AtDialogue, AtInjection, Command, Unsolicited, Write
+from hardware.at import AtDialect, AtDialogue, AtInjection, Command, Write
 from hardware.ports.wire import Decoder, encode
 from hardware.radio import sds, sms_pdu
-from hardware.radio.dialect import PeiDialect
-from hardware.radio.events import RawIn, TextIn
+from hardware.radio.events import TextIn
 from hardware.radio.map27_net import Address, Map27Error, parse_address
 from hardware.radio.map27_text import messages
-from hardware.radio.outstanding import Outstanding
-from hardware.radio.pei_calls import PeiCalls
 from hardware.radio.pei_lines import is_ssi
-from hardware.radio.pei_receive import PeiReceiver
-from hardware.radio.texts import TextRefused
+from hardware.radio.sms_pdu import SmsError
+from hardware.radio.texts import TextRefused, clean_incoming
+from tests.attack.air import every_way
 from tests.attack.corpus import Hostile, load
 
 CORPUS = load()
 HEX = re.compile(r"[0-9A-F]*")
+ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Characters that act on a screen or end a line somewhere; LF alone is a line."""
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda one: one.name)
@@ -60,20 +59,36 @@ def test_as_an_address_or_a_command_it_never_reaches_the_line(hostile: Hostile) 
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda one: one.name)
-def test_as_a_text_from_the_air_it_is_clean_or_set_aside(hostile: Hostile) -> None:
-    receiver = PeiReceiver(PeiDialect(words="attack"), Outstanding(random.Random(1)), PeiCalls())
-    body = hostile.text.encode("utf_16_be", "surrogatepass")[:200]
-    pdu = sds.Transfer(sds.TEXT, 1, bytes((sds.UCS2,)) + body)
-    octets = sds.encode(pdu)
-    line = Unsolicited(f"+CTSDSR: 12,5,0,9001,0,{len(octets) * 8}", octets.hex().upper())
-    (event,) = receiver.line(line, 0.0).events
-    assert isinstance(event, TextIn | RawIn)
-    if isinstance(event, TextIn):
-        assert all(c == "\n" or c.isprintable() or ord(c) > 0x2000 for c in event.text)
-        meaning(event.text)
-        code_in(event.text)
-        (told,) = Decoder().feed(encode({"type": "thing", "text": event.text}))
-        assert told["text"] == event.text
+def test_as_words_of_an_sms_it_is_refused_or_goes_out_as_hex(hostile: Hostile) -> None:
+    at = AtDialogue(AtDialect(prompt=True))
+    try:
+        made = sms_pdu.submits("13800138000", hostile.text, 9)
+    except TextRefused:
+        return
+    for submit in made:
+        digits, length = sms_pdu.encode_submit(submit)
+        (head,) = at.start(Command(text=f"AT+CMGS={length}", payload=digits), 0.0)
+        assert isinstance(head, Write)
+        assert head.data.decode() == f"AT+CMGS={length}\r"
+        (body,) = [one for one in at.feed(b"\r\n> ", 0.1) if isinstance(one, Write)]
+        assert HEX.fullmatch(body.data.decode().removesuffix("\x1a"))
+        at.lost()
+    if not re.fullmatch(r"\+?[0-9]{3,15}", hostile.text, re.ASCII):
+        with pytest.raises(SmsError):
+            sms_pdu.encode_submit(sms_pdu.Submit(hostile.text, "x"))
+
+
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda one: one.name)
+async def test_as_a_text_from_the_air_it_is_clean_or_a_person_looks(hostile: Hostile) -> None:
+    for event in await every_way(hostile.text):
+        assert event.source.isprintable()
+        if isinstance(event, TextIn):
+            assert clean_incoming(event.text) == event.text
+            assert not re.search(
+                "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]", event.text
+            )
+            meaning(event.text)
+            code_in(event.text)
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda one: one.name)

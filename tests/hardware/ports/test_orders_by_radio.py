@@ -166,6 +166,27 @@ async def test_a_reply_in_words_is_the_persons_own_report(tmp_path: Path) -> Non
         assert (await d.order(ident)).state is O.ACKNOWLEDGED
 
 
+async def test_what_cannot_be_shown_and_what_came_in_parts_goes_to_a_person(tmp_path: Path) -> None:
+    async with desk(tmp_path) as d:
+        (ident,) = await d.kit.send("water")
+        await d.wait(ident, A.READ)
+        octets = bytes((sds.UCS2,)) + "到场\x1b".encode("utf-16-be")
+        hidden = sds.encode(sds.Transfer(sds.TEXT, 7, octets))
+        d.radio.radio.say(f"+CTSDSR: 12,{OFFICER},0,9001,0,{len(hidden) * 8}", hidden.hex().upper())
+        async with asyncio.timeout(20):
+            while not d.kit.alarms:
+                await asyncio.sleep(0.01)
+        (look,) = await d.kit.facts("inbox.look")
+        assert look.data["unit"] == "water"
+        assert "not to be shown as text (control characters)" in str(look.data["words"])
+        assert (await d.order(ident)).state is O.DISPATCHED
+        post = GatewayPost(Post(d.kit))
+        body = {"kind": "text", "channel": "radio", "source": OFFICER, "gateway": "radio-1"}
+        body |= {"text": "…到场", "at": d.kit.clock.now().isoformat()}
+        assert post.received_of({**body, "whole": True}, 1).says is Says.ARRIVED
+        assert post.received_of({**body, "whole": False}, 1).says is Says.NOTHING
+
+
 async def test_a_stranger_and_an_emergency_go_to_a_person(tmp_path: Path) -> None:
     async with desk(tmp_path) as d:
         (ident,) = await d.kit.send("water")
@@ -199,6 +220,14 @@ async def test_the_way_to_a_unit_is_tested_and_a_silent_gateway_named(tmp_path: 
         ("处置完毕", Says.RESULT),
         ("不属于我单位", Says.DISPUTE),
         ("路上堵车", Says.PROGRESS),
+        ("未到场", Says.PROGRESS),
+        ("收到，马上到场", Says.SIGN),
+        ("明白,预计10分钟后到达", Says.SIGN),
+        ("堵车,还没到达现场", Says.PROGRESS),
+        ("已到达，尚未处置完", Says.ARRIVED),
+        ("处置完毕，无异议", Says.RESULT),
+        ("无异议", Says.PROGRESS),
+        ("没收到", Says.PROGRESS),
         ("  ", Says.NOTHING),
     ],
 )

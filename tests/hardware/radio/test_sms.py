@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.lab.packages import find_program
 from hardware.radio import sms_pdu
-from hardware.radio.events import Delivery, RadioRefused, RawIn, Stage, TextIn, Why
+from hardware.radio.events import Delivery, RadioRefused, Stage, TextIn, UnreadableIn, Why
 from hardware.radio.sms_pdu import Deliver, Part, SmsError, StatusReport, Submit
 from hardware.radio.texts import TextRefused
 from hardware.rig.air import Set
@@ -191,11 +191,16 @@ async def test_what_nobody_can_read_leaves_the_modem_and_what_is_stored_too(
         for index, digits in enumerate(unread, 1):
             r.radio.stored[index] = digits
             r.radio.say(f'+CMTI: "SM",{index}')
-        await until(lambda: r.radio.stored == {})
-        shown = [raw.why for raw in r.of(RawIn) if raw.why != "noise"]
-        assert [why.rpartition(": ")[2] for why in shown] == [
+        await until(lambda: len(r.of(UnreadableIn)) == len(unread))
+        shown = r.of(UnreadableIn)
+        assert [one.why.rpartition(": ")[2] for one in shown] == [
             *("8-bit data", "a message of another kind", r"sender 'A\nB'")
         ]
+        await asyncio.sleep(0.05)
+        assert len(r.radio.stored) == len(unread), "they stay until their owner has them"
+        for one in shown:
+            r.driver.acknowledge(one.token or "")
+        await until(lambda: r.radio.stored == {})
         assert r.of(TextIn) == []
         r.radio.text_from(PHONE, "到场")
         await until(lambda: bool(r.of(TextIn)))
