@@ -180,9 +180,10 @@ def build(
     opener: Callable[[PortSettings], Awaitable[Port]] = open_port,
     synced: Callable[[], Awaitable[None]] = nothing_kept,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    spool: Path | None = None,
 ) -> MessageDriver | LineKeyed:
     """The driver of a gateway; its `run` owns the port. `synced` returns when everything that was
-    emitted is durable."""
+    emitted is durable; `spool` is where received pages of fax are kept until then."""
     if gateway.driver == "hytera":
         parts = urlsplit(gateway.port.name)
         if parts.scheme != "udp" or not parts.hostname or not parts.port:
@@ -203,6 +204,7 @@ def build(
             rng=rng,
             synced=synced,
             now=now,
+            spool=spool,
         )
     if gateway.driver == "line-keyed":
         options = dict(gateway.options)

@@ -40,12 +40,18 @@ def ports(
         found = read_gateways(gateways)
     except GatewayError as error:
         raise CommandError(str(error)) from error
-    for folder in (state, socket.parent, trace):
+    spool = state / "fax-in"
+    for folder in (state, spool, socket.parent, trace):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(state / "ports.journal")
     process = PortProcess(
-        found, journal, rng=random.SystemRandom(), now=lambda: datetime.now(UTC), traces=trace
+        found,
+        journal,
+        rng=random.SystemRandom(),
+        now=lambda: datetime.now(UTC),
+        traces=trace,
+        spool=spool,
     )
     try:
         asyncio.run(_run(process, PortServer(process, socket)))

@@ -30,7 +30,7 @@ from hardware.fax.hdlc import DLE_ETX
 from hardware.fax.model import Model
 from hardware.fax.modem_at import NUMBER, ModemFault
 from hardware.fax.page import MAX_LINES, WIDTH, Page, PageError
-from hardware.fax.received import ReceivedPage, good_enough
+from hardware.fax.received import Keep, ReceivedPage, good_enough, keep_nothing
 from hardware.fax.t4 import T4Decoder
 from hardware.fax.t30 import (
     Agreed,
@@ -190,7 +190,9 @@ class Class2:
 
     # Receiving
 
-    async def receive(self, settings: ReceiverSettings) -> tuple[Outcome, tuple[ReceivedPage, ...]]:
+    async def receive(
+        self, settings: ReceiverSettings, keep: Keep = keep_nothing
+    ) -> tuple[Outcome, tuple[ReceivedPage, ...]]:
         """Answer the ringing call and take its pages."""
         self._begin()
         pages: list[ReceivedPage] = []
@@ -202,7 +204,7 @@ class Class2:
             if code != "OK" or self._dialect.connected not in self._at.reports:
                 raise HungUp
             while not whole:
-                page, end = await self._receive_page()
+                page, end = await self._receive_page(keep)
                 pages.append(page)
                 if end is None:
                     raise HungUp
@@ -226,8 +228,9 @@ class Class2:
         self._watch(Ended(outcome))
         return outcome, tuple(pages)
 
-    async def _receive_page(self) -> tuple[ReceivedPage, int | None]:
-        """The next page and its +FET; None when the call ended in it. Raises HungUp."""
+    async def _receive_page(self, keep: Keep) -> tuple[ReceivedPage, int | None]:
+        """The next page, kept where it is good, and its +FET; None when the call ended in it. The
+        modem confirms it with the next command. Raises HungUp."""
         code = await self._at.code("AT+FDR", TRAIN_SECONDS)
         self._note()
         if code != "CONNECT":
@@ -241,6 +244,11 @@ class Class2:
         end = parse_parameters(self._at.reports.get("FET", ""))[0]
         if end is None:
             return replace(page, confirmed=False), None
+        if page.confirmed:
+            try:
+                keep(page, self._far_id)
+            except OSError:
+                page = replace(page, confirmed=False)
         if not page.confirmed:
             await self._at.code(f"AT{self._dialect.overrule}")
         return page, end

@@ -8,12 +8,15 @@ import asyncio
 import base64
 import binascii
 import io
+import itertools
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from hardware.fax.board import Call
 from hardware.fax.line import FaxLine
@@ -23,6 +26,7 @@ from hardware.fax.page import Page, PageError, read_tiff, write_tiff
 from hardware.fax.plan import FaxJob, FaxRefused, Habit, Hours
 from hardware.fax.pool import FaxPool
 from hardware.fax.received import ReceivedPage
+from hardware.fax.spool import Spool
 from hardware.fax.t30 import Cause, Outcome, PageConfirmed, Report, Result
 from hardware.fax.t30_settings import ReceiverSettings
 from hardware.fax.watch import FrameSeen
@@ -87,6 +91,7 @@ class FaxGateway:
         rng: random.Random,
         synced: Callable[[], Awaitable[None]] = nothing_kept,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        spool: Path | None = None,
         make_line: Callable[..., FaxLine] = FaxLine,
     ) -> None:
         """`synced` returns when everything that was emitted is durable."""
@@ -94,6 +99,7 @@ class FaxGateway:
         self.book = Outstanding(rng)
         self._emit = emit
         self._synced = synced
+        self._spool = Spool(spool) if spool is not None else None
         self.up = asyncio.Event()
         """Set while at least one modem may be used."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,14 +126,17 @@ class FaxGateway:
         def watch(item: Report | FrameSeen) -> None:
             self.pool.receiving(port.name, item)
 
+        kept = _KeptOfLine(self._spool)
+
         def took(received: Received) -> None:
             self.pool.receiving(port.name, None)
-            self._took(received)
+            self._took(received, kept.over())
 
         return make_line(
             port,
             answers=answers,
             on_received=took,
+            keep=kept.keep,
             on_state=lambda _state, _why: self._soon(self._look),
             watch=watch,
         )
@@ -249,27 +258,50 @@ class FaxGateway:
         ]
         return FaxBoard([modem.document() for modem in self.pool.board()], waiting, plan.paused)
 
-    def _took(self, received: Received) -> None:
+    def _took(self, received: Received, kept: Sequence[str]) -> None:
         """A call that came in has ended; from the line's thread."""
         outcome, pages = received
         if pages:
-            self._soon(lambda: self._work(self._hand_on(outcome, pages)))
+            self._soon(lambda: self._work(self._hand_on(outcome, pages, kept)))
 
-    async def _hand_on(self, outcome: Outcome, pages: Sequence[ReceivedPage]) -> None:
-        """Each page as it came; all of one document have its name."""
+    async def _hand_on(
+        self, outcome: Outcome, pages: Sequence[ReceivedPage], kept: Sequence[str]
+    ) -> None:
+        """Each page as it came; all of one document have its name. Their files go when they are
+        in the journal."""
         files = await asyncio.to_thread(lambda: [_tiff(page) for page in pages])
+        whole = outcome.result is Result.DELIVERED
+        spooled = [*kept, *[""] * len(files)]
+        self._tell_pages(outcome.far_id, files, spooled, whole=whole)
+        await self._let_go(kept)
+
+    def _tell_pages(
+        self, source: str, files: Sequence[bytes], spooled: Sequence[str], *, whole: bool
+    ) -> None:
         name = sha256(b"".join(files)).hexdigest()[:16]
-        for number, file in enumerate(files, 1):
-            self._emit(
-                FaxPageIn(
-                    source=outcome.far_id,
-                    document=name,
-                    page=number,
-                    of=len(files),
-                    whole=outcome.result is Result.DELIVERED and bool(file),
-                    tiff=file,
-                )
-            )
+        for number, (file, spool) in enumerate(zip(files, spooled, strict=False), 1):
+            there = whole and bool(file)
+            page = FaxPageIn(source, name, number, len(files), there, file, spool)
+            self._emit(page)
+
+    async def _let_go(self, names: Sequence[str]) -> None:
+        if self._spool is not None and names:
+            await self._synced()
+            await asyncio.to_thread(self._spool.let_go, names)
+
+    async def take_up(self, known: Collection[str]) -> None:
+        """Pages that an earlier life had confirmed and not told of; `known` are in the journal.
+        Whether their call came to its end nobody knows: a person looks."""
+        if self._spool is None:
+            return
+        for _, group in itertools.groupby(
+            await asyncio.to_thread(self._spool.left, known), lambda page: page.call
+        ):
+            pages = list(group)
+            names = [page.name for page in pages]
+            files = [page.tiff for page in pages]
+            self._tell_pages(pages[0].source, files, names, whole=False)
+            await self._let_go(names)
 
     def _work(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -279,6 +311,26 @@ class FaxGateway:
     def _soon(self, do: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(do)
+
+
+class _KeptOfLine:
+    """The pages of the call that comes in on one line; from the line's thread alone."""
+
+    def __init__(self, spool: Spool | None) -> None:
+        self._spool = spool
+        self._call = uuid4().hex
+        self._names: list[str] = []
+
+    def keep(self, page: ReceivedPage, source: str) -> None:
+        """Raises OSError."""
+        if self._spool is not None:
+            number = len(self._names) + 1
+            self._names.append(self._spool.keep(page, self._call, number, source))
+
+    def over(self) -> list[str]:
+        """The call has ended: its files."""
+        names, self._names, self._call = self._names, [], uuid4().hex
+        return names
 
 
 def _tiff(page: ReceivedPage) -> bytes:

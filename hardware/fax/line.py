@@ -23,6 +23,7 @@ from hardware.fax.modem import FaxModem, Probe, Received, make_modem, probe
 from hardware.fax.modem_at import ModemFault
 from hardware.fax.page import Page
 from hardware.fax.port_wire import PortWire
+from hardware.fax.received import Keep, keep_nothing
 from hardware.fax.t30 import Cause, Outcome, Result
 from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.uucp_lock import DIRECTORY, DeviceLock
@@ -88,6 +89,7 @@ class FaxLine:
         model: Model | None = None,
         answers: ReceiverSettings | None = None,
         on_received: Callable[[Received], None] = lambda _: None,
+        keep: Keep = keep_nothing,
         on_state: Callable[[LineState, str], None] = lambda _state, _why: None,
         watch: Watch = unwatched,
         trace: Path | None = None,
@@ -100,6 +102,7 @@ class FaxLine:
         self._model = model
         self._answers = answers
         self._on_received = on_received
+        self._keep = keep
         self._on_state = on_state
         self._watch = watch
         self._trace = trace
@@ -222,7 +225,7 @@ class FaxLine:
 
     async def _receive(self, modem: FaxModem, settings: ReceiverSettings) -> None:
         self._tell(LineState.RECEIVING)
-        outcome, pages = await modem.receive(settings)
+        outcome, pages = await modem.receive(settings, self._keep)
         self._on_received((outcome, pages))
         await self._after(modem, outcome)
         self._tell(LineState.READY)

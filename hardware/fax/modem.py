@@ -13,12 +13,12 @@ from hardware.fax.model import Model, model_of
 from hardware.fax.modem_at import ModemAt, ModemFault
 from hardware.fax.page import Page
 from hardware.fax.rates import ALL_RATES, Rate
-from hardware.fax.received import ReceivedPage
-from hardware.fax.t30 import Outcome
+from hardware.fax.received import Keep, ReceivedPage, keep_nothing
+from hardware.fax.t30 import Outcome, PageConfirmed, Report
 from hardware.fax.t30_receiver import Receiver
 from hardware.fax.t30_sender import Sender
 from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
-from hardware.fax.watch import Watch
+from hardware.fax.watch import FrameSeen, Watch
 from hardware.fax.wire import ModemWire
 
 PREFERRED: Final = ("1", "2.0", "2.1", "2")
@@ -37,7 +37,7 @@ class FaxModem(Protocol):
         """Call and send. Raises ValueError for what is no number, PageError for no page."""
         ...
 
-    async def receive(self, settings: ReceiverSettings) -> Received:
+    async def receive(self, settings: ReceiverSettings, keep: Keep = keep_nothing) -> Received:
         """Answer the ringing call."""
         ...
 
@@ -62,11 +62,25 @@ class Class1Modem(Class1):
         able = tuple(rate for rate in settings.rates if rate in self._rates)
         return await self.dial(number, Sender(pages, settings.with_rates(able)))
 
-    async def receive(self, settings: ReceiverSettings) -> Received:
-        """Answer and receive."""
+    async def receive(self, settings: ReceiverSettings, keep: Keep = keep_nothing) -> Received:
+        """Answer and receive. A page that cannot be kept ends the call before its MCF."""
         able = tuple(rate for rate in settings.rates if rate in self._rates)
         receiver = Receiver(settings.with_rates(able))
-        return await self.answer(receiver), receiver.pages
+        usual = self._watch
+
+        def watch(item: Report | FrameSeen) -> None:
+            if isinstance(item, PageConfirmed):
+                try:
+                    keep(receiver.pages[item.page - 1], receiver.far_id)
+                except OSError:
+                    self.cancel()
+            usual(item)
+
+        self._watch = watch
+        try:
+            return await self.answer(receiver), receiver.pages
+        finally:
+            self._watch = usual
 
 
 @dataclass(frozen=True, slots=True)

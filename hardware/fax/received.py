@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hardware.fax import t30_limits as limits
@@ -26,6 +27,15 @@ class ReceivedPage:
         """The picture; of damaged data, the part before the damage. Takes some 0.3 s."""
         lines = self.lines or decode_page(self.octets, self.chosen)[0]
         return page_of_lines(lines, self.chosen.width, self.chosen.fine)
+
+
+Keep = Callable[[ReceivedPage, str], None]
+"""Puts a page, and who it is from, where no crash can take it; only then it is confirmed. Raises
+OSError: it is not confirmed."""
+
+
+def keep_nothing(_: ReceivedPage, __: str) -> None:
+    """Whoever asked for the call takes its pages at its end."""
 
 
 def decode_page(octets: bytes, chosen: Chosen) -> tuple[list[Line], bool]:

@@ -104,6 +104,11 @@ class Station(ABC, Generic[S]):
             case _:
                 return self._other(event, now)
 
+    @property
+    def far_id(self) -> str:
+        """What the far station calls itself; empty where it has not said."""
+        return self._far_id
+
     # What is this station's own
 
     @abstractmethod

@@ -25,6 +25,8 @@ MAX_THINGS: Final = 20_000
 
 
 MAX_LEARNT: Final = 1000
+MAX_SPOOLED: Final = 1000
+"""A page's file goes right after its line is written: a crash in between leaves a few."""
 
 
 class JournalError(Exception):
@@ -42,6 +44,8 @@ class State:
     last: int = 0
     paused: dict[str, str] = field(default_factory=dict)
     """What a person has paused of the fax desk, and why."""
+    spooled: dict[str, None] = field(default_factory=dict)
+    """Files of received pages that are in this journal."""
     learnt: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What fax numbers could do; the newest last."""
 
@@ -62,6 +66,10 @@ class State:
         elif kind == "thing":
             self.things[entry["seq"]] = entry["body"]
             self.last = max(self.last, entry["seq"])
+            if entry["body"].get("spool"):
+                self._in_spool(entry["body"]["spool"])
+        elif kind == "spooled":
+            self._in_spool(entry["name"])
         elif kind == "ack":
             self.things.pop(entry["seq"], None)
         elif kind == "last":
@@ -76,11 +84,17 @@ class State:
             if len(self.learnt) > MAX_LEARNT:
                 del self.learnt[next(iter(self.learnt))]
 
+    def _in_spool(self, name: str) -> None:
+        self.spooled[name] = None
+        if len(self.spooled) > MAX_SPOOLED:
+            del self.spooled[next(iter(self.spooled))]
+
     def entries(self) -> list[dict[str, Any]]:
         """The shortest lines that add up to this."""
         out: list[dict[str, Any]] = [{"e": "last", "seq": self.last}]
         if self.paused:
             out.append({"e": "paused", "body": self.paused})
+        out += [{"e": "spooled", "name": name} for name in self.spooled]
         for number, body in self.learnt.items():
             out.append({"e": "learnt", "number": number, "body": body})
         out += [{"e": "done", "key": key} for key in self.done]

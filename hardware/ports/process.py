@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hardware.fax.gateway import FaxGateway
-from hardware.fax.plan import Hours
 from hardware.gateways import Gateway, MessageDriver, build, carries
 from hardware.port import PortSettings, open_port
 from hardware.ports import told
+from hardware.ports.giving import give
 from hardware.ports.journal import MAX_THINGS, Journal
 from hardware.ports.keyer import Keyer, Transmitter
 from hardware.radio.events import (
@@ -36,9 +36,7 @@ from hardware.radio.events import (
     Why,
 )
 from hardware.radio.line_keyed import LineKeyed
-from hardware.radio.map27 import Map27
 from hardware.radio.outstanding import Known
-from hardware.radio.tetra_pei import TetraPei
 from hardware.trace import Trace
 
 KEEP: Final = timedelta(hours=24)
@@ -71,6 +69,7 @@ class PortProcess:
         rng: random.Random,
         now: Callable[[], datetime],
         traces: Path | None = None,
+        spool: Path | None = None,
         opener: Callable[[PortSettings], Any] = open_port,
     ) -> None:
         self._journal = journal
@@ -99,6 +98,7 @@ class PortProcess:
                 opener=opener,
                 synced=self._synced,
                 now=now,
+                spool=spool,
             )
 
     async def _synced(self) -> None:
@@ -132,7 +132,9 @@ class PortProcess:
         """What an earlier life had in hand: known again to its driver, told as what is durable of
         it, or begun where it certainly was not."""
         state = self._journal.state
-        for _, fax in self._faxes():
+        assert self._tasks is not None
+        for name, fax in self._faxes():
+            self._tasks.create_task(fax.take_up(frozenset(state.spooled)), name=f"pages {name}")
             fax.pause(state.paused)
             for number, known in state.learnt.items():
                 fax.learn(number, known)
@@ -140,7 +142,6 @@ class PortProcess:
             stage = Stage(body.get("stage", Stage.QUEUED))
             driver = self.drivers.get(body.get("gateway", ""))
             if stage is Stage.QUEUED and isinstance(driver, FaxGateway):
-                assert self._tasks is not None
                 work = self._give_again(key, body, driver)
                 self._waiting.append(self._tasks.create_task(work, name=f"job {key}"))
             elif stage in (Stage.QUEUED, Stage.SENDING):
@@ -210,36 +211,16 @@ class PortProcess:
 
     async def _give(self, key: str, job: Body) -> None:
         driver = self.drivers[job["gateway"]]
-        address, urgent = job["address"], bool(job.get("urgent", False))
+        options = next(g.options for g in self.gateways if g.name == job["gateway"])
         try:
-            if isinstance(driver, LineKeyed):
-                raise RadioRefused(Why.REFUSED, "a voice gateway carries no text")
-            status = job.get("status")
-            if isinstance(status, int) and isinstance(driver, TetraPei | Map27):
-                driver.send_status(key, address, status, urgent=urgent)
-            elif isinstance(driver, FaxGateway):
-                text, hours = str(job.get("text", "")), _hours(job)
-                driver.send_document(key, address, text, urgent=urgent, hours=hours)
-            else:
-                self._text(driver, key, job)
-            known = driver.known(key)
-            if known is not None and None not in known.references:
-                references = list(known.references)
-                await self._journal.append([{"e": "refs", "key": key, "references": references}])
+            give(driver, key, job, options.get("order_status"))
         except RadioRefused as refused:
             self._progress(key, Delivery(key, Stage.FAILED, refused.why, str(refused)))
-
-    def _text(self, driver: MessageDriver, key: str, job: Body) -> None:
-        """A text; on a network that cannot carry it the agreed number for "an order waits"."""
-        address, urgent = job["address"], bool(job.get("urgent", False))
-        try:
-            driver.send_text(key, address, str(job.get("text", "")), urgent=urgent)
-        except RadioRefused as refused:
-            options = next(g.options for g in self.gateways if g.name == job["gateway"])
-            status = options.get("order_status")
-            if status is None or refused.why is not Why.REFUSED or not isinstance(driver, Map27):
-                raise
-            driver.send_status(key, address, status, urgent=urgent)
+            return
+        known = None if isinstance(driver, LineKeyed) else driver.known(key)
+        if known is not None and None not in known.references:
+            references = list(known.references)
+            await self._journal.append([{"e": "refs", "key": key, "references": references}])
 
     def _gateway(self, channel: str, address: str) -> str | None:
         """The way to an address: one that may be used now, else the first."""
@@ -390,14 +371,3 @@ class PortProcess:
         """The driver of a gateway that carries messages."""
         driver = self.drivers.get(name)
         return None if driver is None or isinstance(driver, LineKeyed) else driver
-
-
-def _hours(job: Body) -> Hours | None:
-    """When a fax may be dialled. Raises RadioRefused."""
-    span, zone = job.get("hours"), job.get("zone")
-    if not span:
-        return None
-    try:
-        return Hours.parse(str(span), str(zone))
-    except ValueError as error:
-        raise RadioRefused(Why.ERROR, f"hours: {error}") from error

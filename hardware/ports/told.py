@@ -43,8 +43,9 @@ def kept(event: RadioEvent) -> Body | None:
             return {"kind": "unreadable", "source": source, "hex": data[:256].hex(), "why": why}
         case StatusIn(source, _, value, False):
             return {"kind": "status", "source": source, "value": value}
-        case FaxPageIn(source, document, page, of, whole, tiff):
+        case FaxPageIn(source, document, page, of, whole, tiff, spool):
             names = {"source": source, "document": document, "page": page, "of": of}
+            names |= {"spool": spool} if spool else {}
             octets = base64.b64encode(tiff).decode()
             return {"kind": "fax"} | names | {"whole": whole, "tiff": octets}
         case EmergencyIn(source, how):

@@ -131,6 +131,8 @@ class FaxPageIn:
     of: int
     whole: bool
     tiff: bytes
+    spool: str = ""
+    """The file in which it is kept until it is in the journal; empty: in none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,14 @@ from bridge.documents.service import Documents
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Says
 from bridge.domain.fax_rules import FaxRules
 from bridge.settings.model import SettingsError
+from hardware.fax.class2_dialect import chosen_of
 from hardware.fax.gateway import FaxGateway, same_number
 from hardware.fax.line import FaxLine
 from hardware.fax.model import Model
 from hardware.fax.page import Page, page_of_image, page_of_lines, read_tiff
 from hardware.fax.plan import FaxJob, FaxRefused, Habit, Hours, Plan
+from hardware.fax.received import ReceivedPage
+from hardware.fax.spool import Spool
 from hardware.fax.t4 import T4Decoder
 from hardware.fax.t30 import Cause as Why
 from hardware.fax.t30 import Outcome, Result
@@ -130,6 +133,8 @@ async def fax_desk(
     gateways = read_gateways(place / "gateways.toml")
     journal = Journal(place / "ports.journal")
     process = PortProcess(gateways, journal, rng=random.Random(3), now=lambda: datetime.now(UTC))
+    spool = place / "fax-in"
+    spool.mkdir(exist_ok=True)
     gateway = process.drivers["fax"] = FaxGateway(
         [PortSettings(name=str(device), rate=115200) for device in devices],
         "+86539110",
@@ -137,6 +142,7 @@ async def fax_desk(
         emit=functools.partial(process._event, "fax"),
         rng=random.Random(3),
         synced=process._synced,
+        spool=spool,
         make_line=QuickLine,
     )
     await process.open()
@@ -661,3 +667,64 @@ async def test_a_tool_that_looks_sees_the_board(documents: Documents, tmp_path: 
         answer = await question(tmp_path / "ports.sock", "list")
         (gateway,) = answer["gateways"]
         assert [row["state"] for row in gateway["board"]["modems"]] == ["idle"]
+
+
+def spooled(place: Path) -> list[str]:
+    return sorted(file.name for file in (place / "fax-in").iterdir())
+
+
+async def test_a_page_is_on_the_disk_before_the_far_machine_is_told_that_we_have_it(
+    documents: Documents, tmp_path: Path
+) -> None:
+    pages = [plain_page(n, 300).coded(Coding.MH) for n in (1, 2)]
+    far = FarMachine(identity="05398110119", documents=pages)
+    async with fax_desk(documents, tmp_path, far) as desk:
+        receive, seen = desk.rigs[0].modem._receive_page, list[int]()
+
+        def asked_for_the_next() -> None:
+            """The modem says MCF to the page before."""
+            seen.append(len(spooled(tmp_path)))
+            receive()
+
+        desk.rigs[0].modem._receive_page = asked_for_the_next  # type: ignore[method-assign]
+        desk.rigs[0].ring()
+        await desk.until("told", lambda: len(desk.told.got) == 2)
+        assert seen == [0, 1, 2]
+        await desk.until("let go", lambda: spooled(tmp_path) == [])
+
+
+async def test_a_page_that_was_confirmed_survives_the_death_of_the_port_process(
+    documents: Documents, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "fax-in")
+    (tmp_path / "fax-in").mkdir()
+    pages = [plain_page(n, 300) for n in (1, 2, 3)]
+    chosen = chosen_of("1,5,0,2,0,0,0,0")
+    coded = [ReceivedPage(chosen, confirmed=True, octets=p.coded(Coding.MH)) for p in pages]
+    calls = (("a" * 32, 1), ("a" * 32, 2), ("b" * 32, 1))
+    names = [spool.keep(page, *call, "7") for page, call in zip(coded, calls, strict=True)]
+    (tmp_path / "fax-in" / ".torn").write_bytes(b"II")
+    known = {"kind": "fax", "spool": names[2], "at": "2026-01-01T00:00:00+00:00"}
+    lines = [{"e": "thing", "seq": 1, "body": known}, {"e": "ack", "seq": 1}]
+    (tmp_path / "ports.journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    async with fax_desk(documents, tmp_path, FarMachine()) as desk:
+        await desk.until("told", lambda: len(desk.told.got) == 2)
+        await desk.until("let go", lambda: spooled(tmp_path) == [])
+        assert [got.source for got in desk.told.got] == ["7", "7"]
+        assert all(got.says is Says.NOTHING for got in desk.told.got), "a person looks"
+        held = [read_tiff(desk.inbox / got.attachments[0])[0] for got in desk.told.got]
+        assert held == pages[:2]
+    async with fax_desk(documents, tmp_path, FarMachine()) as again:
+        await asyncio.sleep(0.3)
+        assert again.told.got == [], "once is enough"
+
+
+async def test_a_page_that_cannot_be_kept_is_not_confirmed(
+    documents: Documents, tmp_path: Path
+) -> None:
+    far = FarMachine(documents=[plain_page(1, 300).coded(Coding.MH)])
+    async with fax_desk(documents, tmp_path, far) as desk:
+        shutil.rmtree(tmp_path / "fax-in")
+        desk.rigs[0].ring()
+        await desk.until("refused", lambda: bool(desk.rigs[0].modem.overruled))
+        assert desk.rigs[0].modem.overruled == [2], "RTN"

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from hardware.fax.class1 import Class1
+from hardware.fax.model import Model
+from hardware.fax.modem import Class1Modem
 from hardware.fax.page import Page, PageError, read_tiff, write_tiff
 from hardware.fax.rates import (
+    ALL_RATES,
     FALL_BACK,
     V17_12000,
     V17_14400,
@@ -25,7 +28,8 @@ from hardware.fax.rates import (
     V29_9600,
     Rate,
 )
-from hardware.fax.t30 import Cause, Outcome, Result, Session
+from hardware.fax.received import ReceivedPage
+from hardware.fax.t30 import Cause, Outcome, Report, Result, Session
 from hardware.fax.t30_frames import Coding
 from hardware.fax.t30_receiver import Receiver
 from hardware.fax.t30_sender import Sender
@@ -322,3 +326,31 @@ def test_the_same_modem_takes_one_call_after_another(desk: Desk) -> None:
 async def ready_again(modem: Class1) -> Outcome:
     """The far end is gone by now; the modem takes commands."""
     return await modem.dial("801", Sender([TWO], SenderSettings()))
+
+
+@pytest.mark.parametrize("ecm", [True, False])
+def test_a_page_that_cannot_be_kept_is_never_confirmed(desk: Desk, ecm: bool) -> None:
+    line = desk.line(desk.terminal([ONE, TWO], ecm=ecm))
+    seen: list[Report | FrameSeen] = []
+    modem = Class1Modem(line.wire, Model(init=("ATE0V1Q0",)), seen.append, ALL_RATES)
+    kept: list[Page] = []
+
+    def keep(page: ReceivedPage, source: str) -> None:
+        if kept:
+            raise OSError("no space left")
+        kept.append(page.page())
+
+    async def call() -> Outcome:
+        await modem.initialise()
+        line.ring()
+        assert await modem.wait_ring(10.0)
+        outcome, _ = await modem.receive(ReceiverSettings(), keep)
+        return outcome
+
+    line.run(call())
+    names = [item.frame.name for item in seen if isinstance(item, FrameSeen) and item.sent]
+    assert kept == [ONE]
+    assert names.count("MCF") == 1, "only the page that is kept"
+    assert names[-1] == "DCN"
+    assert line.terminal is not None
+    assert line.terminal.result != 0
