@@ -12,8 +12,9 @@
     identity = "+86571110"          # what the lines call themselves
     answers = true                  # whether they take calls
 
-`order_status` of a MAP27 gateway is the agreed number for "an order waits, call in": sent in place
-of a text that the network cannot carry. An unknown key or model is an error that names its place.
+`config/gateways.toml` explains every key. `order_status` of a MAP27 gateway is the agreed number
+for "an order waits, call in": sent in place of a text that the network cannot carry. An unknown key
+or model is an error that names its place.
 """
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ T = TypeVar("T")
 DRIVERS: Final = ("tetra-pei", "map27", "sms", "line-keyed", "hytera", "fax")
 _MODELS: Final = {"tetra-pei": "tetra-standard", "map27": "map27-standard"}
 _PORT_KEYS: Final = ("rate", "bits", "parity", "stop", "rtscts", "xonxoff", "rts", "dtr", "backend")
+_LINE_VALUES: Final[Mapping[str, tuple[object, ...]]] = {
+    "rate": (9600,),
+    "bits": (8, 7),
+    "parity": ("N", "E", "O"),
+    "stop": (1, 2),
+    "backend": ("pyserial", "serialx"),
+    **dict.fromkeys(("rtscts", "xonxoff", "rts", "dtr"), (True, False)),
+}
+_SECONDS: Final = {"lead_in_s": (0.0, 5.0), "tail_s": (0.0, 2.0), "time_out_s": (0.5, 180.0)}
+"""Bounds of times; a transmitter is legally off after 180 s (sheet, 1.1). Others: 0–600 s."""
 _TIMES: Final = tuple(field.name for field in dataclasses.fields(KeyingTimes))
 
 
@@ -111,7 +122,12 @@ def _gateway(path: Path, name: str, entry: object) -> Gateway:
     }.get(driver, ())
     unknown = sorted(set(given) - set(allowed))
     if unknown:
-        raise GatewayError(f"{where}: 未知键 / unknown key {unknown[0]!r}")
+        known = ", ".join(("driver", "model", "port", *_PORT_KEYS, *allowed))
+        raise GatewayError(
+            f"{where}: 未知键 {unknown[0]!r},请删去 / unknown key; remove it, or use one of: "
+            f"{known}"
+        )
+    _check_line(cast(Mapping[str, object], line), where)
     if driver in _MODELS and "rate" not in line:
         line["rate"] = dialect_of(driver, model, where).rate
     if driver == "fax":
@@ -126,9 +142,33 @@ def _gateway(path: Path, name: str, entry: object) -> Gateway:
     return gateway
 
 
+def _check_line(line: Mapping[str, object], where: str) -> None:
+    """What the keys of a serial line may be."""
+    for key, value in line.items():
+        right = _LINE_VALUES[key]
+        good = type(value) is int and 50 <= value <= 4_000_000 if key == "rate" else value in right
+        if not good or (isinstance(value, bool) is not isinstance(right[0], bool)):
+            words = "50–4000000" if key == "rate" else ", ".join(map(repr, right))
+            raise GatewayError(f"{where}: {key} = {value!r},应为 / must be one of {words}")
+
+
+def _check_times(options: Mapping[str, object], where: str) -> None:
+    """Seconds of a line-keyed gateway."""
+    for key in _TIMES:
+        value = options.get(key, 1.0)
+        low, high = _SECONDS.get(key, (0.0, 600.0))
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise GatewayError(f"{where}: {key} = {value!r},应为秒数 / must be seconds, like 0.3")
+        if not low <= value <= high:
+            raise GatewayError(f"{where}: {key} = {value}: {low:g}–{high:g} s")
+
+
 def _check(gateway: Gateway, where: str) -> None:
     options = gateway.options
     if gateway.driver == "line-keyed":
+        _check_times(options, where)
+        if not isinstance(options.get("interlock", False), bool):
+            raise GatewayError(f"{where}: interlock = true | false")
         try:
             wiring = Wiring(str(options.get("ptt", "RTS")), str(options.get("squelch", "")))
         except LinesError as error:
