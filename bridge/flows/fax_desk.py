@@ -63,6 +63,7 @@ class FaxDesk:
     async def progress(self, progress: Progress) -> None:
         """Durable when it returns."""
         await self._inner.progress(progress)
+        self._identity(progress)
         if not self.rules.heard(progress):
             return
         async with self._turn:
@@ -75,6 +76,14 @@ class FaxDesk:
                     await asyncio.sleep(AGAIN_SECONDS)
                 else:
                     return
+
+    def _identity(self, told: Progress) -> None:
+        """A person is warned where another station answered than the one that was dialled."""
+        number, station = digits(str(told.data.get("number") or "")), told.data.get("far_id")
+        if number and station:
+            other = bool(told.data.get("other_station"))
+            words = f"传真 {number} 由 {station} 应答,请核对号码 / answered by another station"
+            self._alarm(f"fax.identity.{number}", words if other else "")
 
     async def received(self, received: Received) -> object:
         """Durable when it returns; whether it counted."""

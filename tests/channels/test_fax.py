@@ -222,6 +222,7 @@ async def test_a_page_that_was_not_confirmed_is_unknown_and_said_so(
         assert last.state is A.UNKNOWN
         assert "may hold unconfirmed pages" in last.detail
         assert "is not" in last.detail  # another station than the number's
+        assert last.data["other_station"] is True
         assert await desk.channel.look("1") is None  # nothing more is known
 
 
@@ -245,6 +246,7 @@ async def test_a_modem_lost_in_a_page_ends_the_attempt_and_another_line_goes_on(
         await desk.until("back", lambda: desk.board() == ["idle", "idle"])
 
 
+@pytest.mark.req("LL-09")
 async def test_without_any_modem_the_order_goes_another_way_at_once(
     documents: Documents, tmp_path: Path
 ) -> None:
@@ -728,3 +730,29 @@ async def test_a_page_that_cannot_be_kept_is_not_confirmed(
         desk.rigs[0].ring()
         await desk.until("refused", lambda: bool(desk.rigs[0].modem.overruled))
         assert desk.rigs[0].modem.overruled == [2], "RTN"
+
+
+@pytest.mark.req("SB-11")
+async def test_a_modem_pulled_in_the_middle_of_a_page_is_noticed_in_two_seconds_and_comes_back(
+    documents: Documents, tmp_path: Path
+) -> None:
+    far = FarMachine()
+    async with fax_desk(documents, tmp_path, far) as desk:
+        desk.rigs[0].modem._pace = 1.0  # the page takes its time
+        await desk.send()
+        await desk.until("a page is on the line", lambda: bool(desk.rigs[0].modem._page))
+        pulled = time.monotonic()
+        desk.rigs[0].pull()
+        await desk.ended()
+        assert time.monotonic() - pulled < 2.0
+        last = desk.told.said[-1]
+        assert last.state is A.UNKNOWN, "the modem had the whole page"
+        assert "may hold" in last.detail
+        assert far.received == []
+        assert desk.board() == ["unplugged"]
+        desk.rigs[0].modem._pace = 0.05
+        desk.rigs[0].plug()
+        await desk.until("back", lambda: desk.board() == ["idle"])
+        await desk.send("2")
+        await desk.ended("2")
+        assert desk.told.said[-1].state is A.DELIVERED

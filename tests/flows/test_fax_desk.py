@@ -128,3 +128,17 @@ async def test_what_is_paused_is_known_by_whom_and_told_to_the_modems(tmp_path: 
         assert [(one.kind, one.subject, one.actor) for one in facts] == [
             ("fax.paused", "ttyACM0", "L"), ("fax.paused", "", "E"), ("fax.resumed", "", "E"),
         ]  # fmt: skip
+
+
+async def test_another_station_at_the_number_is_an_alarm_until_the_right_one_answers(
+    tmp_path: Path,
+) -> None:
+    async with kit_in(tmp_path) as kit:
+        desk = await kit.desk()
+        for other, far in ((True, "021 555"), (False, "0539 8110119")):
+            data: dict[str, str | int | float | bool | None]
+            data = {"number": NUMBER, "far_id": far, "other_station": other}
+            await desk.progress(Progress(attempt="1", state=A.DELIVERED, at=NOW, data=data))
+            words = kit.alarms[f"fax.identity.{DIGITS}"]
+            assert (far in words) is other
+        assert [one.data["far_id"] for one in kit.told.said] == ["021 555", "0539 8110119"]

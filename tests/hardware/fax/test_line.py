@@ -137,3 +137,47 @@ def test_a_lock_of_a_dead_process_is_taken_over_and_ours_is_respected(tmp_path: 
     assert not file.exists()
     with DeviceLock("/dev/ttyX9", tmp_path / "nowhere"):
         pass  # no directory: no lock, and no fault
+
+
+async def test_two_programs_on_one_port_without_lock_files_do_not_share_it(tmp_path: Path) -> None:
+    """The second finds the device opened exclusively, says so, and has it when the first ends."""
+    device = tmp_path / "modem"
+    rig = Class2Line(Class2Modem(FarMachine()), device)
+    first, second = (
+        FaxLine(PortSettings(name=str(device)), model=Model(name="rig"), locks=tmp_path / "none")
+        for _ in range(2)
+    )
+    first.start()
+    try:
+        await until("ready", lambda: first.state[0] is LineState.READY)
+        asked = len(rig.modem.commands)
+        second.start()
+        await until("held", lambda: second.state[0] is LineState.HELD)
+        assert "held by another program" in second.state[1]
+        assert len(rig.modem.commands) == asked, "nothing was said to the other's modem"
+        await asyncio.to_thread(first.stop)
+        await until("taken over", lambda: second.state[0] is LineState.READY)
+    finally:
+        await asyncio.to_thread(first.stop)
+        await asyncio.to_thread(second.stop)
+        rig.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "state"),
+    [(lambda path: None, LineState.UNPLUGGED), (lambda path: path.write_text("x"), LineState.AWAY),
+     (lambda path: path.mkdir(), LineState.AWAY)],
+    ids=["none", "a file", "a folder"],
+)  # fmt: skip
+async def test_what_is_no_serial_device_is_said_with_its_name(
+    tmp_path: Path, make: Callable[[Path], object], state: LineState
+) -> None:
+    device = tmp_path / "modem"
+    make(device)
+    line = line_on(device)
+    line.start()
+    try:
+        await until("said", lambda: str(device) in line.state[1])
+        assert line.state[0] is state
+    finally:
+        await asyncio.to_thread(line.stop)
