@@ -102,6 +102,7 @@ def list_orders(
             shown(one["unit_name"] or one["unit"]),
             shown(one["acknowledged_by"] or "-"),
             shown(one["words"])[:30],
+            f"缺 / missing: {shown(', '.join(one['missing']))}" if one["missing"] else "",
         ]
         for one in answer["orders"]
     ]

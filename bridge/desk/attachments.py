@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from bridge.desk import shapes
+from bridge.desk import order_shapes
 from bridge.desk.bodies import Body
 from bridge.desk.order_services import OrderDo, may
 from bridge.desk.orders_rest import OrderId, parts_here
@@ -29,7 +29,7 @@ from bridge.domain.order import Order
 from bridge.flows.ports import Answer, FileMissing, Files
 
 FileName = Annotated[str, Path(pattern=rf"^{NAME.pattern}$")]
-ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": shapes.Attached}
+ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": order_shapes.Attached}
 OCTETS: dict[str, Any] = {
     "requestBody": {
         "required": True,

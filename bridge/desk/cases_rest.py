@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
 
-from bridge.desk import shapes
+from bridge.desk import order_shapes
 from bridge.desk.order_bodies import DescribingCase, EndingPlan, StartingPlan
 from bridge.desk.order_parts import OrderParts, orders_of_case
 from bridge.desk.order_services import OrderDo, may
@@ -30,7 +30,7 @@ LEADS = frozenset({"L"})
 """Handing the command over is the shift leader's."""
 MOST_DAYS = 366
 PAGE = 1_000
-ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": shapes.CaseAccepted}
+ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": order_shapes.CaseAccepted}
 Moment = Annotated[AwareDatetime | None, Query()]
 
 
@@ -39,7 +39,7 @@ def cases() -> APIRouter:
     router = APIRouter(prefix="/api/v1", responses=REFUSALS)
     _services(router)
 
-    @router.get("/cases/{case}", operation_id="showCase", response_model=shapes.CaseDoc)
+    @router.get("/cases/{case}", operation_id="showCase", response_model=order_shapes.CaseDoc)
     async def show(request: Request, who: Who, case: Ident) -> JSONResponse:
         may(who, SEES_ORDERS)
         desk = parts_of(request).cases
@@ -49,7 +49,7 @@ def cases() -> APIRouter:
         rows = await desk.memory.orders_of_case(case)
         return JSONResponse({**known, "case": case, **orders_of_case(rows)})
 
-    @router.get("/delays", operation_id="showDelays", response_model=shapes.DelayList)
+    @router.get("/delays", operation_id="showDelays", response_model=order_shapes.DelayList)
     async def delays(
         request: Request, who: Who, since: Moment = None, until: Moment = None
     ) -> JSONResponse:

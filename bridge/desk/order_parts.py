@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridge.desk.tokens import Grant
+from bridge.domain.case_orders import complete, first_receiver, handed_on, responsible
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json
-from bridge.domain.onward import first_receiver, handed_on, responsible
-from bridge.domain.order import Order
+from bridge.domain.order import Order, missing_reports
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import Inbox
 from bridge.flows.orders import Orders
@@ -82,6 +82,9 @@ def order_line(doc: Mapping[str, Json], ident: str, state: str) -> dict[str, Jso
     assert isinstance(content, dict)
     names = ("kind", "klass", "unit_name", "place", "words", "category", "drill", "green")
     signed = doc.get("acknowledged")
+    reports: Any = doc["reports"]
+    arrivals = [bool(one["incomplete"]) for one in reports if one["says"] == "arrived"]
+    lacks: list[Json] = [*missing_reports(state, bool(content["arrival_limit_s"]), arrivals)]
     return {
         "order": ident,
         "case": doc["case"],
@@ -91,6 +94,7 @@ def order_line(doc: Mapping[str, Json], ident: str, state: str) -> dict[str, Jso
         "acknowledged_by": signed.get("by") if isinstance(signed, dict) else None,
         "disputed": doc["disputed"],
         "confirmation_asked": doc["confirmation_asked"],
+        "missing": lacks,
         **{name: content.get(name) for name in names},
     }
 
@@ -105,4 +109,5 @@ def orders_of_case(rows: Sequence[Row]) -> dict[str, Json]:
         "first_receiver": first_receiver(docs),
         "responsible": responsible(docs),
         "onward": onward,
+        "complete": complete(docs),
     }

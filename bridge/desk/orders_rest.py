@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse
 
-from bridge.desk import shapes
+from bridge.desk import order_shapes
 from bridge.desk.bodies import Body
 from bridge.desk.order_bodies import (
     Acknowledging,
@@ -35,7 +35,7 @@ MAX_PAGE = 1_000
 OrderId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 UnitId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
-ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": shapes.OrderAccepted}
+ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": order_shapes.OrderAccepted}
 
 
 def parts_here(request: Request) -> OrderParts:
@@ -72,7 +72,7 @@ def _centre(router: APIRouter) -> None:
         "/cases/{case}/orders",
         operation_id="createOrder",
         status_code=202,
-        response_model=shapes.OrdersAccepted,
+        response_model=order_shapes.OrdersAccepted,
     )
     async def create(
         request: Request, who: Who, key: Key, case: Ident, body: NewOrder
@@ -130,7 +130,7 @@ def _units_word(router: APIRouter) -> None:
 
 
 def _reads(router: APIRouter) -> None:
-    @router.get("/orders", operation_id="listOrders", response_model=shapes.OrderList)
+    @router.get("/orders", operation_id="listOrders", response_model=order_shapes.OrderList)
     async def listed(
         request: Request,
         who: Who,
@@ -144,14 +144,14 @@ def _reads(router: APIRouter) -> None:
         rows = await here.reads.orders(state=wanted, before=before, limit=limit)
         return JSONResponse({"orders": [order_line(row.doc, row.id, row.state) for row in rows]})
 
-    @router.get("/cases/{case}/orders", response_model=shapes.OrdersOfCase)
+    @router.get("/cases/{case}/orders", response_model=order_shapes.OrdersOfCase)
     async def of_case(request: Request, who: Who, case: Ident) -> JSONResponse:
         here = parts_here(request)
         may(who, SEES_ORDERS)
         rows = await here.reads.orders_of_case(case)
         return JSONResponse(orders_of_case(rows))
 
-    @router.get("/orders/{order}", operation_id="showOrder", response_model=shapes.OrderDoc)
+    @router.get("/orders/{order}", operation_id="showOrder", response_model=order_shapes.OrderDoc)
     async def one(request: Request, who: Who, order: OrderId) -> JSONResponse:
         here = parts_here(request)
         may(who, SEES_ORDERS)
@@ -167,19 +167,19 @@ def _directory(router: APIRouter) -> None:
         checked = here.checks.results.get(ident, {})
         return unit_doc(unit, checked, len(here.orders.open_of(ident)))
 
-    @router.get("/units", operation_id="listUnits", response_model=shapes.UnitList)
+    @router.get("/units", operation_id="listUnits", response_model=order_shapes.UnitList)
     async def units(request: Request, who: Who) -> JSONResponse:
         here = parts_here(request)
         may(who, SEES_ORDERS | {"E"})
         return JSONResponse({"units": [document(here, ident) for ident in here.orders.units]})
 
-    @router.get("/units/{unit}", operation_id="showUnit", response_model=shapes.UnitDoc)
+    @router.get("/units/{unit}", operation_id="showUnit", response_model=order_shapes.UnitDoc)
     async def unit(request: Request, who: Who, unit: UnitId) -> JSONResponse:
         here = parts_here(request)
         may(who, SEES_ORDERS | {"E"})
         return JSONResponse(document(here, unit))
 
-    @router.post("/units/{unit}/test", operation_id="testUnit", response_model=shapes.UnitDoc)
+    @router.post("/units/{unit}/test", operation_id="testUnit", response_model=order_shapes.UnitDoc)
     async def test(request: Request, who: Who, key: Key, unit: UnitId) -> JSONResponse:
         """Checks every wire of the unit now; nothing is rung or printed there."""
         here = parts_here(request)
@@ -187,7 +187,7 @@ def _directory(router: APIRouter) -> None:
         await here.checks.check(unit)
         return JSONResponse(document(here, unit))
 
-    @router.get("/channels", operation_id="listChannels", response_model=shapes.ChannelList)
+    @router.get("/channels", operation_id="listChannels", response_model=order_shapes.ChannelList)
     async def channels(request: Request, who: Who) -> JSONResponse:
         here = parts_here(request)
         may(who, SEES_ORDERS | {"E"})

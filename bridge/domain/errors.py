@@ -36,6 +36,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "no-such-unit": ("没有这个联动单位", "no such unit"),
     "no-such-order": ("没有这条指令", "no such order"),
     "no-such-attempt": ("没有这次发送", "no such attempt"),
+    "support-type-missing": (
+        "请写明保障类别:SUP.02 宣传、SUP.07 保障、SUP.08 安置、SUP.09 咨询",
+        "say which support: SUP.02 publicity, SUP.07 logistics, SUP.08 resettlement, SUP.09 advice",
+    ),
     "no-such-paper": ("没有这份文书", "no such paper"),
     "no-such-handoff": ("没有这次移交", "no such handoff"),
     "not-overdue": (

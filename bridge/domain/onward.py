@@ -1,4 +1,4 @@
-"""Passing an order on from the unit that has it to another, and who is responsible meanwhile.
+"""Passing an order on from the unit that has it to another.
 
 The first receiver accepts, takes the necessary measures, and only then passes on, during the
 matter (事中) or after its own part (事后); it stays responsible until a person at the other unit
@@ -7,7 +7,6 @@ has accepted (首接负责, LL-32, LL-33). A unit asks; the centre orders (LL-26
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.domain.errors import Refused
@@ -72,55 +71,3 @@ def asks_again(order: Order) -> Alarm | None:
 
 def _asks(unit: str, to: str, order: str) -> str:
     return f"{unit} 请求移交给 {to},请确认或取消指令 {order} / confirm or cancel this onward order"
-
-
-# Of the orders of one case, as they are stored
-
-
-def _counts(doc: Mapping[str, Any]) -> bool:
-    """Copies, forwarded reports and news of a cancelling make nobody responsible."""
-    content = doc["content"]
-    return not any(content.get(name) for name in ("copy_of", "forward_of", "cancels"))
-
-
-def first_receiver(docs: Sequence[Mapping[str, Any]]) -> str | None:
-    """The unit that an order of the case was first proven to have reached (LL-32). None while none
-    has. A clock's start is the proof of receipt (AMB-01)."""
-    reached = [
-        (clock["started_at"], doc["unit"])
-        for doc in docs
-        if _counts(doc)
-        for clock in doc["clocks"].values()
-    ]
-    return min(reached)[1] if reached else None
-
-
-def responsible(docs: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first receiver, or whoever has accepted an onward order from the one before."""
-    now = first_receiver(docs)
-    accepted = [doc for doc in docs if doc["acknowledged"] and doc["content"].get("onward")]
-    for doc in sorted(accepted, key=lambda doc: str(doc["acknowledged"]["at"])):
-        if doc["content"]["onward"]["from"] == now:
-            now = doc["unit"]
-    return now
-
-
-def handed_on(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Iterator[dict[str, Json]]:
-    """Each onward handing-over among orders (id, state, doc): stage, times, whether accepted."""
-    for ident, state, doc in rows:
-        onward = doc["content"].get("onward")
-        if onward:
-            signed = doc["acknowledged"] or {}
-            yield {
-                "order": ident,
-                "state": state,
-                "from_order": onward["order"],
-                "from": onward["from"],
-                "to": doc["unit"],
-                "stage": onward["stage"],
-                "words": onward["words"],
-                "by": onward["by"],
-                "requested_at": doc["created_at"],
-                "sent_at": doc["times"].get("dispatched"),
-                "accepted_at": signed.get("at"),
-            }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -141,15 +141,8 @@ class Order:
     @property
     def missing(self) -> tuple[str, ...]:
         """Reports that the order should have by now and has not (SB-13, LL-54)."""
-        had = {report.says for report in self.reports}
-        found = []
-        later = self.state in (O.ARRIVED, O.RESULT, O.CLOSED)
-        if later and self.content.get("arrival_limit_s") and "arrived" not in had:
-            found.append("arrival")
-        arrivals = [report for report in self.reports if report.says == "arrived"]
-        if arrivals and all(report.incomplete for report in arrivals):
-            found.append("situation")
-        return tuple(found)
+        arrivals = [report.incomplete for report in self.reports if report.says == "arrived"]
+        return missing_reports(self.state, bool(self.content.get("arrival_limit_s")), arrivals)
 
     def running(self) -> list[Attempt]:
         """Attempts that a channel may still be carrying."""
@@ -166,3 +159,14 @@ class Order:
         if self.step_due is not None:
             dues.append(self.step_due)
         return min(dues, default=None) if self.live else None
+
+
+def missing_reports(state: str, limited: bool, arrivals: Sequence[bool]) -> tuple[str, ...]:
+    """What an order in that state lacks; `arrivals` says of each whether its situation is missing,
+    `limited` whether the order has an arrival clock."""
+    found = []
+    if limited and not arrivals and state in (O.ARRIVED, O.RESULT, O.CLOSED):
+        found.append("arrival")
+    if arrivals and all(arrivals):
+        found.append("situation")
+    return tuple(found)

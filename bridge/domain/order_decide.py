@@ -17,6 +17,8 @@ from bridge.domain.order_work import Alarm, Centre, Work, stop_all
 
 KINDS = ("site", "command", "notice", "equipment", "inspection", "support")
 """Order types (SB-09, SB-27); only `site` runs an arrival clock."""
+SUPPORT = frozenset({"SUP.02", "SUP.07", "SUP.08", "SUP.09"})
+"""What units of tier 3 are asked for: publicity, logistics, resettlement, advice (SB-27)."""
 ROLES = ("指导", "参与")
 """Role of a further unit ordered after a report (SB-14)."""
 
@@ -35,10 +37,13 @@ def create(
     confirmed: bool = False,
 ) -> Work:
     """A new order, dispatched at once; a site order to a tier-3 unit and one that another unit
-    passes on wait for confirmation (LL-43, SB-26, LL-33). Raises Refused("no-such-unit")."""
+    passes on wait for confirmation (LL-43, SB-26, LL-33). Raises Refused: no-such-unit,
+    support-type-missing."""
     known = centre.units.get(unit)
     if known is None:
         raise Refused("no-such-unit")
+    if content["kind"] == "support" and known.tier == 3 and content.get("category") not in SUPPORT:
+        raise Refused("support-type-missing")
     asks = bool(content.get("onward")) or (content["kind"] == "site" and known.tier == 3)
     limit = content.get("arrival_limit_s") or known.arrival_limit(str(content["kind"]))
     data: dict[str, Json] = {

@@ -45,6 +45,7 @@ def as_told(event: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.req("SB-36")
 @pytest.mark.req("LL-28")
 async def test_a_seat_writes_a_case_and_everybody_is_told(kit: Kit) -> None:
     case = await a_case(kit)
@@ -99,6 +100,7 @@ async def test_only_the_centre_writes_cases_and_units_hear_nothing(kit: Kit, who
             assert not any(str(one.get("type")).startswith("case.") for one in events.seen)
 
 
+@pytest.mark.req("SB-36")
 @pytest.mark.req("LL-30")
 @pytest.mark.req("LL-26")
 async def test_the_shift_leader_hands_the_command_over_and_takes_it_back(kit: Kit) -> None:
@@ -166,6 +168,7 @@ async def test_a_unit_passes_on_over_the_interface(kit: Kit) -> None:
     assert listed["onward"][0]["accepted_at"] is not None
 
 
+@pytest.mark.req("SB-36")
 @pytest.mark.req("YJ-46")
 async def test_delays_are_shown_by_unit_with_the_reasons_given(kit: Kit) -> None:
     order = await give(kit, kit.client())

@@ -47,6 +47,7 @@ async def shown(client: Client, order: str) -> Any:
 
 
 @pytest.mark.req("SB-36")
+@pytest.mark.req("SB-35")
 @pytest.mark.req("SB-11")
 async def test_an_order_from_giving_to_result_and_the_events_of_it(kit: Kit) -> None:
     client, unit = kit.client(), kit.client("U")
@@ -56,6 +57,7 @@ async def test_an_order_from_giving_to_result_and_the_events_of_it(kit: Kit) -> 
         found = await shown(client, order)
         assert [a["channel"] for a in found["attempts"]] == ["terminal", "phone"]
         assert found["attempts"][0]["cause"] == "offline"
+        assert "terminal.water" in kit.view.alarms
         signed = await unit.do("POST", f"orders/{order}/acknowledge", {"by": "张三"})
         assert signed.status_code == 202, signed.text
         told = await events.of_type("order.acknowledged")

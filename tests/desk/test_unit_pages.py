@@ -71,6 +71,8 @@ async def state(kit: Kit, order: str) -> O:
     return found.state
 
 
+@pytest.mark.req("LL-54")
+@pytest.mark.req("SB-36")
 async def test_without_scripts_an_order_goes_from_signing_to_its_result(kit: Kit) -> None:
     order = await give(kit, kit.client())
     page = await browser(kit)
@@ -88,6 +90,8 @@ async def test_without_scripts_an_order_goes_from_signing_to_its_result(kit: Kit
         assert await state(kit, order) is then
         if says == "arrived":
             assert "请补报:现场情况" in answer.text
+            [line] = (await kit.client().get("orders"))["orders"]
+            assert line["missing"] == ["situation"]
     found = await kit.orders.orders.find(order)
     assert found is not None
     assert found.reports[-1].by == "张三"
@@ -330,7 +334,7 @@ async def test_what_cannot_be_journaled_is_not_shown(
 ) -> None:
     order = await give(kit, kit.client())
     page = await browser(kit)
-    monkeypatch.setattr("bridge.desk.unit_pages.STORED_SECONDS", 0.0)
+    monkeypatch.setattr("bridge.desk.unit_view.STORED_SECONDS", 0.0)
     for path in ("/unit", f"/unit/orders/{order}"):
         answer = await page.get(path)
         assert answer.status_code == 503

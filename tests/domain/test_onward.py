@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from bridge.domain.call import as_json
+from bridge.domain.case_orders import complete, first_receiver, handed_on, responsible
 from bridge.domain.delivery import Says
 from bridge.domain.errors import Refused
-from bridge.domain.onward import ask_onward, asks_again, first_receiver, handed_on, responsible
+from bridge.domain.onward import ask_onward, asks_again
 from bridge.domain.order import Order
-from bridge.domain.order_decide import cancel, confirm, create
+from bridge.domain.order_decide import cancel, confirm, create, informed
 from bridge.domain.order_state import O
 from tests.domain.order_story import START, OrderStory, alarms, begin, centre, sends
 
@@ -142,3 +143,18 @@ def test_copies_and_forwarded_reports_make_nobody_responsible() -> None:
         copy = begin(unit="housing", kind="notice", **more)
         copy.says(Says.SIGN, unit="housing")
         assert first_receiver([doc(copy.order)]) is None
+
+
+@pytest.mark.req("LU-18")
+def test_a_case_is_complete_when_every_result_was_told_to_centre_and_citizen() -> None:
+    first, second = begin(), begin(unit="housing")
+    orders = [first.order, second.order]
+    assert not complete([])
+    for story, unit in ((first, "water"), (second, "housing")):
+        story.says(Says.RESULT, unit=unit, words="已修复")
+        assert not complete([doc(one) for one in orders])
+    for story in (first, second):
+        for who in ("centre", "citizen"):
+            assert not complete([doc(one) for one in orders])
+            story.do(lambda work, who=who: informed(work, who, "phone"))  # type: ignore[misc]
+    assert complete([doc(one) for one in orders])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.desk.unit_words import order_lines
 from bridge.domain.crossing import crossed, sheet_of, spoken_marks
 from bridge.domain.delivery import A, ChannelKind, Says
 from bridge.domain.errors import Refused
@@ -107,8 +108,28 @@ def test_a_site_order_to_a_tier_3_unit_asks_for_confirmation_and_runs_no_arrival
 
 
 @pytest.mark.req("SB-27")
-def test_a_support_request_to_tier_3_goes_at_once() -> None:
-    assert begin(unit="bank", kind="support").order.state is O.DISPATCHED
+@pytest.mark.req("LL-43")
+def test_a_support_request_to_tier_3_goes_at_once_and_is_of_one_of_four_types() -> None:
+    for category in ("SUP.02", "SUP.07", "SUP.08", "SUP.09"):
+        story = begin(unit="bank", kind="support", category=category)
+        assert story.state() is O.DISPATCHED
+    for category in ("", "SUP.06", "WAT.02"):
+        with pytest.raises(Refused, match="support-type-missing"):
+            begin(unit="bank", kind="support", category=category)
+    assert begin(kind="support").state() is O.DISPATCHED, "other tiers are asked in words"
+
+
+@pytest.mark.req("LL-43")
+def test_a_notice_to_tier_3_needs_no_confirmation() -> None:
+    assert begin(unit="bank", kind="notice").state() is O.DISPATCHED
+
+
+@pytest.mark.req("SB-14")
+def test_the_role_of_a_further_unit_goes_with_the_order() -> None:
+    order = begin(role="指导").order
+    for channel in ChannelKind:
+        assert sheet(order, WATER, channel).role == "指导"
+    assert ("类型", "出警处置(指导)") in order_lines(sheet(order, WATER, T))
 
 
 @pytest.mark.req("SB-09")

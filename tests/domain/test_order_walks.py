@@ -6,12 +6,15 @@ raised its alarm. One that a person has signed for sends nothing more by itself.
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
 
 from bridge.domain.delivery import A, Cause, ChannelKind, Says
+from bridge.domain.errors import Refused
 from bridge.domain.ladder import GENERAL, URGENT, WAITS
+from bridge.domain.onward import ask_onward
 from bridge.domain.order_decide import send_reminder
 from bridge.domain.order_state import OPEN, WANTS_PERSON, O
 from bridge.domain.order_work import Alarm, Send
@@ -26,8 +29,8 @@ def one_step(story: OrderStory, rng: random.Random) -> str:
     """Something happens; its name."""
     attempts = list(story.order.attempts.values())
     what = rng.choices(
-        ("progress", "time", "unknown", "sign", "report", "remind", "late"),
-        (50, 25, 8, 3, 3, 2, 9),
+        ("progress", "time", "unknown", "sign", "report", "remind", "late", "onward"),
+        (50, 25, 8, 3, 3, 2, 9, 2),
     )[0]
     if not attempts and what in ("progress", "late", "unknown"):
         return "nothing to tell of"
@@ -47,6 +50,9 @@ def one_step(story: OrderStory, rng: random.Random) -> str:
         story.says(rng.choice([Says.SIGN, Says.IN_HAND, Says.DISPUTE]))
     elif what == "report" and story.state() in OPEN:
         story.says(rng.choice([Says.ARRIVED, Says.PROGRESS, Says.PROMISE]), words="现场")
+    elif what == "onward":
+        with contextlib.suppress(Refused):
+            story.do(lambda work: ask_onward(work, "housing", "", "张三", "next"))
     elif what == "remind" and story.state() in OPEN:
         story.do(send_reminder)
     return what
