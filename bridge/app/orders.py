@@ -155,7 +155,7 @@ async def open_orders(
         phone.see(seen)
 
     _connect(calls, reports, switch, see, around.spawn)
-    switch.on_settled = _settled(calls, orders, voices, around.spawn)
+    switch.on_settled = _settled(calls, phone, orders, voices, around.spawn)
     desk = OrderDesk(orders, cases.known, _number, own.copy_to, held_elsewhere)
     cases.direct(desk, special_plans(own, units))
     parts = OrderParts(
@@ -290,14 +290,17 @@ def _connect(
 
 
 def _settled(
-    calls: OrderCalls, orders: Orders, voices: OrderVoices, spawn: Spawn
+    calls: OrderCalls, phone: PhoneChannel, orders: Orders, voices: OrderVoices, spawn: Spawn
 ) -> Callable[[bool], None]:
     """What to do when the link is whole, or lost."""
 
     async def tidy() -> None:
-        """Calls about orders that were cancelled or signed for while nobody could stop them."""
+        """Calls that died unseen, and those about orders that were cancelled or signed for while
+        nobody could stop them."""
         try:
-            for ident in await calls.up_now():
+            up = await calls.up_now()
+            await phone.found(up)
+            for ident in up:
                 attempt = orders.attempt(ident)
                 if attempt is None or attempt.stopping:
                     await calls.hang_up(ident)
@@ -307,6 +310,7 @@ def _settled(
     def settled(up: bool) -> None:
         if not up:
             calls.settled.clear()
+            phone.lost()
             return
         calls.settled.set()
         spawn(tidy(), "order calls")

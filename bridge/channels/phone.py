@@ -12,9 +12,10 @@ import contextlib
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -109,6 +110,8 @@ class PhoneChannel:
         self._waiting: list[tuple[int, int, Job, str]] = []
         self._turn = itertools.count()
         self._busy = 0
+        self._doubtful: set[str] = set()
+        """Calls that were up when the link was lost."""
 
     # ports.Channel
 
@@ -163,6 +166,30 @@ class PhoneChannel:
         if seen.what == "key":
             call.number = call.number or seen.number
         self._spawn(call.box.in_turn(lambda: self._seen(call, seen)), f"phone {seen.attempt}")
+
+    def lost(self) -> None:
+        """The link to the switch is lost: calls that are up may end unseen."""
+        self._doubtful |= {
+            attempt
+            for attempt, call in self._calls.items()
+            if call.begun and not call.over.is_set()
+        }
+
+    async def found(self, up: Collection[str]) -> None:
+        """The link is whole, and all that the switch's log tells of meanwhile has been seen. Calls
+        that were up before and are neither there nor ended died with the switch."""
+        doubtful, self._doubtful = self._doubtful, set()
+        for attempt in sorted(doubtful.difference(up)):
+            call = self._call(attempt)
+            await call.box.in_turn(partial(self._died, attempt, call))
+
+    async def _died(self, attempt: str, call: _Call) -> None:
+        if call.over.is_set():
+            return
+        call.over.set()
+        if not call.pressed:
+            state = A.WITHDRAWN if call.withdrawn else A.UNKNOWN
+            await self._progress(attempt, state, detail="交换机重启,通话结果不明")
 
     async def _seen(self, call: _Call, seen: PhoneSeen) -> None:
         call.begun = True

@@ -6,7 +6,7 @@ person's proof or the centre stops everything (orders sheet, section 3).
 
 from __future__ import annotations
 
-from bridge.domain.delivery import A, Progress
+from bridge.domain.delivery import A, ChannelKind, Progress
 from bridge.domain.journal import Json, iso
 from bridge.domain.ladder import NEXT_CONTACT, Step, steps_doc, wait_after
 from bridge.domain.order import Attempt
@@ -15,6 +15,8 @@ from bridge.domain.order_work import Alarm, Look, Send, Withdraw, Work, stop_all
 
 RESULT_LIMIT_S = 24 * 3600
 """A result is due within 24 hours (SB-15)."""
+_DONE_WITH = frozenset({(ChannelKind.MAIL, A.SENT)})
+"""The mail server has it; that was seen, and nobody can be asked for more."""
 _RECEIPT = frozenset({A.DELIVERED, A.READ, A.ACKNOWLEDGED})
 
 
@@ -190,13 +192,16 @@ def nothing_known(work: Work, attempt: Attempt) -> None:
 
 
 def resume(work: Work) -> None:
-    """After a start: attempts that were never begun are sent, others are looked at."""
+    """After a start: attempts that were never begun are sent, others are looked at, but for those
+    of which machines have nothing more to say."""
     for attempt in work.order.attempts.values():
         if attempt.stopping:
             if attempt.under_way:
                 work.do(Withdraw(attempt.id))
         elif attempt.state is A.QUEUED:
             work.do(Send(attempt.id))
+        elif (attempt.channel, attempt.state) in _DONE_WITH:
+            continue
         elif attempt.under_way or (attempt.state is A.UNKNOWN and not attempt.followed):
             work.do(Look(attempt.id))
 

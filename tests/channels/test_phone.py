@@ -342,6 +342,30 @@ async def test_a_look_finds_the_call_or_nothing() -> None:
         assert await line.channel.look(attempt) is None
 
 
+async def test_calls_that_died_with_the_switch_are_unknown_and_their_lines_free() -> None:
+    """Found by the fault matrix (order, phone ringing × Asterisk killed)."""
+    async with wire(lines=3) as line:
+        for number in (1, 2, 3, 4):
+            await line.channel.send(job(number))
+        await turns()
+        line.see("rang", of=1)
+        line.see("answered", of=2)
+        line.see("key", of=2, key="1", number="6001")
+        line.channel.lost()
+        line.see("ended", of=3, cause=17, learnt=True)
+        await turns()
+        await line.channel.found({"20261124-0001-01.4"})
+        await turns()
+        assert line.told.states(1)[-1] == (A.UNKNOWN, None)
+        assert A.UNKNOWN not in {state for state, _ in line.told.states(2)}, "signed is signed"
+        assert line.told.states(3)[-1] == (A.FAILED, Cause.BUSY)
+        assert line.told.states(4) == [(A.SENDING, None)], "its turn has come"
+        line.channel.lost()
+        await line.channel.found({"20261124-0001-01.4"})
+        await turns()
+        assert line.told.states(4) == [(A.SENDING, None)]
+
+
 async def test_a_key_learnt_afterwards_counts_and_nobody_is_told_any_more() -> None:
     async with wire() as line:
         line.see("answered", learnt=True)

@@ -205,6 +205,16 @@ def test_after_a_start_what_was_never_begun_is_sent_and_the_rest_is_looked_at() 
     assert story.do(resume) == [Send(story.attempt(1).id), Look(story.attempt(2).id)]
 
 
+def test_after_a_start_a_mail_that_the_server_took_is_not_sent_again() -> None:
+    """Found by the fault matrix (order, mail sent × daemon killed): it came a second time."""
+    story = begin(around=centre(frozenset({ChannelKind.MAIL})))
+    mail = story.attempt(1).id
+    story.tell(mail, A.SENDING)
+    assert story.do(resume) == [Look(mail)], "cut off in DATA"
+    story.tell(mail, A.SENT)
+    assert story.do(resume) == []
+
+
 def test_a_reminder_walks_the_ladder_again_and_carries_its_number() -> None:
     story = begin()
     story.fail(story.attempt(1).id, Cause.OFFLINE)
