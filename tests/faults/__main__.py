@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.matrix import FAULTS, kills_once
+from tests.faults.order_matrix import OrderFault, order_kills
 from tests.faults.programme import FIRST_SEED, batches, words
 from tests.faults.report import write_report
 from tests.faults.worker import Job, Result, replay, run_jobs
@@ -46,6 +47,12 @@ def jobs(environment: Mapping[str, str]) -> list[Job]:
     )
     kills = [n for n, kill in enumerate(kills_once()) if wanted in kill.name]
     found = [Job("fault", (n,)) for n in faults] + [Job("kill", (n,)) for n in kills]
+    found += [Job("order", (n,)) for n, f in enumerate(OrderFault) if wanted in f"order {f.value}"]
+    found += [
+        Job("order-kill", (n,))
+        for n, order_kill in enumerate(order_kills())
+        if wanted in f"order {order_kill.name}"
+    ]
     kills_at_random = environment.get("KILLS") or ("0" if wanted else str(KILLS))
     if not kills_at_random.isdigit():
         raise ValueError(f"KILLS={kills_at_random}: must be a number")
@@ -73,6 +80,13 @@ def row(result: Result) -> str:
     if "kills" in line:
         told = f"{line['kills']} kills at any moment: {line['shown']} things shown before, "
         return f"{mark} {told}{line['lost']} lost  {line['detail']}"
+    if "order" in line:
+        on = "–" if line["on_s"] is None else f"{line['on_s']:.1f}"
+        kept = f"{line['acks_lost']} signatures lost, {line['unmarked']} unmarked"
+        return (
+            f"{mark} {line['cell']:<72.72} {on:>5} s  {kept}  "
+            f"{'; '.join(result.broken)}  {line.get('detail', '')}"
+        )
     truth = "–" if line["truth_s"] is None else f"{line['truth_s']:.1f}"
     name = str(line["cell"]) if line["cell"] != "random" else f"random, seed {line['seed']}"
     told = f"  {'; '.join(result.broken)}  {line.get('detail', '')}" if result.broken else ""

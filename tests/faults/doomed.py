@@ -15,24 +15,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.__main__ import main
+from bridge.app.orders import OrderService
 from bridge.asterisk.acts import Acts
 from bridge.asterisk.manager import AmiLink
 from bridge.domain.acts import Act, DialThird
+from bridge.domain.delivery import Job
 from bridge.domain.journal import Entry
-from bridge.flows.ports import Transaction
+from bridge.flows.ports import Channel, Transaction
 from bridge.flows.view import View
 from bridge.store.store import SqliteStore
 from bridge.wire.ami import Message
 from tests.faults.parent import AHEAD_VARIABLE, die_with_parent, go_ahead
 from tests.faults.steps import VARIABLE, Doom
 
-_acting: ContextVar[str] = ContextVar("call of the act that is being carried out")
+_acting: ContextVar[str] = ContextVar("call or attempt of the act that is being carried out")
 
 
 def watch(doom: Doom) -> None:
     """Put the doom at the daemon's four doors."""
     commit, publish = SqliteStore.commit, View.publish
     carry_out, call = Acts.carry_out, AmiLink.call
+    use = OrderService.use
 
     async def watched_commit(self: SqliteStore, work: Transaction) -> Sequence[Entry]:
         for fact in work.facts:
@@ -65,7 +68,12 @@ def watch(doom: Doom) -> None:
             doom.at("after-action", action, acting)
         return answer
 
+    def watched_use(self: OrderService, channel: Channel) -> None:
+        _watch_wire(doom, channel)
+        use(self, channel)
+
     doors: tuple[tuple[type, str, object], ...] = (
+        (OrderService, "use", watched_use),
         (SqliteStore, "commit", watched_commit),
         (View, "publish", watched_publish),
         (Acts, "carry_out", watched_carry_out),
@@ -73,6 +81,26 @@ def watch(doom: Doom) -> None:
     )
     for owner, name, watched in doors:
         setattr(owner, name, watched)
+
+
+def _watch_wire(doom: Doom, channel: Channel) -> None:
+    """The two doors of one wire of orders."""
+    wire, send, withdraw = channel.kind.value, channel.send, channel.withdraw
+
+    async def watched_send(job: Job) -> None:
+        _acting.set(job.attempt)
+        doom.at("before-send", wire, job.attempt)
+        await send(job)
+        doom.at("after-send", wire, job.attempt)
+
+    async def watched_withdraw(attempt: str) -> None:
+        _acting.set(attempt)
+        doom.at("before-withdraw", wire, attempt)
+        await withdraw(attempt)
+        doom.at("after-withdraw", wire, attempt)
+
+    for name, watched in (("send", watched_send), ("withdraw", watched_withdraw)):
+        setattr(channel, name, watched)
 
 
 PLANT: Final = "FAULTS_PLANTED_BUG"

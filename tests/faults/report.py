@@ -16,6 +16,7 @@ from typing import Any
 from bridge.domain.conversation import S
 from tests.faults.cell import Bounds, Fate, Line, broken
 from tests.faults.matrix import FAULTS, LASTING, NO_STATE, Fault, bounds, kills_once, nonsense
+from tests.faults.order_matrix import OrderFault, OrderLine, order_kills
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -30,6 +31,13 @@ A cell says what became of the citizen, the longest silence in milliseconds (a h
 ringing's own pauses are none), and after how many seconds the desk showed what was true, counted
 from the end of the fault; of a cell that was run more than once the last. **Bold** is not as
 promised. `·` makes no sense; the reasons are below.
+"""
+
+
+ORDERS = """An order to a unit in each scene; a cell says after how many seconds a person had
+signed, counted from the end of the fault, and what became of the attempts (people sign after seven
+seconds, so that the daemon must first find out what became of what it had begun). `repeat`: it
+carries 可能重复.
 """
 
 
@@ -133,6 +141,36 @@ def _shown(lines: Lines) -> list[str]:
     return [*rows, *(f"* {line['cell']}: {line['detail']}" for line in lines if line.get("lost"))]
 
 
+def _orders(lines: Lines) -> list[str]:
+    """Scenes × faults, then the kills."""
+    struck = {fault.value for fault in OrderFault}
+    scenes = list(dict.fromkeys(line["order"] for line in lines if line["fault"] in struck))
+    found = {(line["order"], line["fault"]): line for line in lines}
+    rows = [f"| fault | {' | '.join(scenes)} |", "|---" * (len(scenes) + 1) + "|"]
+    for fault in OrderFault:
+        cells = [_order_cell(found.get((scene, fault.value))) for scene in scenes]
+        rows.append(f"| {fault.value} | {' | '.join(cells)} |")
+    rows += ["", "| story | dies at | signed after, attempts |", "|---|---|---|"]
+    for kill in order_kills():
+        line = found.get((kill.story.title, kill.name))
+        rows.append(f"| {kill.story.title} | {kill.place} `{kill.what}` | {_order_cell(line)} |")
+    return rows
+
+
+def _order_cell(line: Mapping[str, Any] | None) -> str:
+    if line is None:
+        return "?"
+    on = "–" if line["on_s"] is None else f"{line['on_s']:.1f} s"
+    text = f"{on}: {line.get('detail', '')}"
+    broken = _order_broken(line)
+    return f"**{text} {'; '.join(broken)}**" if broken else text
+
+
+def _order_broken(line: Mapping[str, Any]) -> Sequence[str]:
+    names = ("fault", "on_s", "acks_lost", "unmarked")
+    return OrderLine(line["order"], *(line[name] for name in names)).broken
+
+
 def latest(lines: Lines) -> Lines:
     """Each cell as it was seen last."""
     found = {(line["cell"], line["fault"], line.get("seed")): line for line in lines}
@@ -143,6 +181,8 @@ def report(lines: Lines, took: str = "") -> str:
     """The whole page; `took` in words where it was one run."""
     kills = [line for line in lines if "kills" in line]
     lines = latest([line for line in lines if "kills" not in line])
+    orders = [line for line in lines if "order" in line]
+    lines = [line for line in lines if "order" not in line]
     cells = [line for line in lines if line["cell"] != "random"]
     failed = [line for line in cells if judged(line)]
     fates: dict[str, int] = {}
@@ -157,6 +197,9 @@ def report(lines: Lines, took: str = "") -> str:
         f"{took and f'; {took}'}.\n",
         f"**{len(cells)} cells, {len(failed)} not as promised.** Citizens: {told}. Handoffs lost: "
         f"{sums['handoffs_lost']}. Acts done twice: {sums['double_acts']}.\n",
+        f"**{len(orders)} orders, {sum(bool(_order_broken(line)) for line in orders)} not as "
+        f"promised.** Signatures lost: {sum(line['acks_lost'] for line in orders)}. Repeated "
+        f"without the mark: {sum(line['unmarked'] for line in orders)}.\n",
         *(
             f"* {line['cell']}: {'; '.join(judged(line))} {line.get('detail', '')}"
             for line in failed
@@ -165,6 +208,9 @@ def report(lines: Lines, took: str = "") -> str:
         *_matrix(cells),
         "\n## The daemon killed at every named step\n",
         *_kills(cells),
+        "\n## Orders: a fault for every attempt on its way\n",
+        ORDERS,
+        *_orders(orders),
         "\n## Nothing shown is lost\n",
         *_shown([*cells, *kills]),
         "\n## Cells that make no sense\n",

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -305,8 +305,11 @@ def _own_port(config: Path, section: str, port: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def stage(root: AsteriskRoot) -> AsyncIterator[Stage]:
-    """A furnished world; everything is gone afterwards."""
+async def stage(
+    root: AsteriskRoot, *, units: str | None = None, more: Callable[[Path], str] | None = None
+) -> AsyncIterator[Stage]:
+    """A furnished world; everything is gone afterwards. `units`: another directory of units;
+    `more` makes further settings, given the folder of the run."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     run = RunDir(Path(tempfile.mkdtemp(prefix="bridge110-faults-")))
     async with contextlib.AsyncExitStack() as ends:
@@ -324,7 +327,10 @@ async def stage(root: AsteriskRoot) -> AsyncIterator[Stage]:
         plan = run.etc / "site" / "globals.conf"
         here = f"agi://{HOST}:{ports.fastagi}"
         plan.write_text(plan.read_text().replace(here, f"agi://{HOST}:{agi.port}"))
-        world = make_world(switch)
+        world = make_world(switch, units=units)
+        if more is not None:
+            config = world.daemon.config
+            config.write_text(config.read_text() + more(run.path))
         _own_port(world.daemon.config, "ami", ami.port)
         steps = run.path / "step"
         world.daemon.module = "tests.faults.doomed"

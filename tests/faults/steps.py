@@ -10,6 +10,10 @@ stands for any call. The places:
     before-action N   an action N of an act is about to be sent to Asterisk
     after-action N    Asterisk has answered it
     after-act A       the act is done, the desk has not been answered
+    before-send W      an attempt is about to be given to the wire W
+    after-send W       the wire has taken it
+    before-withdraw W  the wire is about to be told to stop one
+    after-withdraw W   it was told
 """
 
 from __future__ import annotations
@@ -29,6 +33,10 @@ PLACES: Final = (
     "before-action",
     "after-action",
     "after-act",
+    "before-send",
+    "after-send",
+    "before-withdraw",
+    "after-withdraw",
 )
 VARIABLE: Final = "FAULTS_STEP_FILE"
 

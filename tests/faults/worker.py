@@ -16,6 +16,8 @@ from bridge.domain.conversation import S
 from bridge.lab.root import AsteriskRoot
 from bridge.lab.rootbuild import ensure_root
 from tests.faults.matrix import FAULTS, LASTING, kills_once
+from tests.faults.order_matrix import OrderFault, OrderKill, OrderLine, order_kills
+from tests.faults.order_rounds import OrderStage, order_stage, run_order_fault, run_order_kill
 from tests.faults.parent import die_with_parent, go_ahead
 from tests.faults.programme import Programme, Together, apart, batch_of, programme, shrink, together
 from tests.faults.random_runs import run_batch
@@ -31,10 +33,10 @@ ROUND_S: Final = 150.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A fault or kill by its number in the matrix, the seeds of a batch, or numbers of kills at
-    any moment."""
+    """A fault or kill by its number in the matrix (of calls or of orders), the seeds of a batch, or
+    numbers of kills at any moment."""
 
-    kind: Literal["fault", "kill", "random", "shown"]
+    kind: Literal["fault", "kill", "random", "shown", "order", "order-kill"]
     numbers: tuple[int, ...]
     states: tuple[S, ...] = LASTING
     """In which a fault strikes."""
@@ -68,10 +70,36 @@ async def run_job(there: Stage, job: Job) -> list[Result]:
     return [result_of(one) for one in found]
 
 
+ORDER_KINDS: Final = ("order", "order-kill")
+
+
+def order_fault(job: Job) -> str:
+    """The fault's name."""
+    return list(OrderFault)[job.numbers[0]].value
+
+
+def order_kill(job: Job) -> OrderKill:
+    return list(order_kills())[job.numbers[0]]
+
+
+async def run_order_job(there: OrderStage, job: Job) -> list[Result]:
+    """All cells of one job about orders."""
+    async with asyncio.timeout(ROUND_S):
+        if job.kind == "order":
+            found = await run_order_fault(there, OrderFault(order_fault(job)))
+        else:
+            found = [await run_order_kill(there, order_kill(job))]
+    return [Result(line.json(), line.broken) for line in found]
+
+
 def not_run(job: Job, why: str) -> list[Result]:
     """A job whose calls did not come about: a failure, and said so."""
     if job.kind == "shown":
         return [Result({**Kept().line(), "detail": why}, (f"not run: {why}",))]
+    if job.kind in ORDER_KINDS:
+        name = order_fault(job) if job.kind == "order" else order_kill(job).name
+        line = OrderLine(job.kind, name, None, detail=why)
+        return [Result(line.json(), (f"not run: {why}",))]
     names = {
         "fault": lambda n: FAULTS[n].name,
         "kill": lambda n: kills_once()[n].name,
@@ -104,6 +132,7 @@ class World:
         self._root = root
         self._ends = contextlib.AsyncExitStack()
         self._stage: Stage | None = None
+        self._orders: OrderStage | None = None
         self._before: Job | None = None
 
     async def __aenter__(self) -> World:
@@ -114,7 +143,7 @@ class World:
 
     async def end(self) -> None:
         """Take it down."""
-        self._stage = None
+        self._stage = self._orders = None
         ends, self._ends = self._ends, contextlib.AsyncExitStack()
         await ends.aclose()
 
@@ -128,20 +157,34 @@ class World:
             seats = (await self._stage.leader.must("GET", "seats"))["seats"]
             print([(s["id"], s["state"], s["phone"]) for s in seats[:10]], file=sys.stderr)
 
-    async def run_programmes(self, programmes: Sequence[tuple[int, Programme]]) -> list[Result]:
-        """These at the same time; a world whose calls do not come about is no failure of theirs."""
-        if self._stage is None:
+    async def _calls(self) -> Stage:
+        """A world of calls."""
+        if self._stage is None or self._orders is not None:
+            await self.end()
             self._stage = await self._ends.enter_async_context(stage(self._root))
-        return [result_of(one) for one in await run_batch(self._stage, programmes)]
+        return self._stage
+
+    async def _with_orders(self) -> OrderStage:
+        """A world with wires of orders."""
+        if self._orders is None:
+            await self.end()
+            self._orders = await self._ends.enter_async_context(order_stage(self._root))
+            self._stage = self._orders.stage
+        return self._orders
+
+    async def run_programmes(self, programmes: Sequence[tuple[int, Programme]]) -> list[Result]:
+        """These at the same time. Raises what a round raises whose calls do not come about."""
+        return [result_of(one) for one in await run_batch(await self._calls(), programmes)]
 
     async def run(self, job: Job) -> list[Result]:
         """The job's cells; never raises for what a round does."""
         why = ""
         for _ in range(TRIES):
             try:
-                if self._stage is None:
-                    self._stage = await self._ends.enter_async_context(stage(self._root))
-                found = await run_job(self._stage, job)
+                if job.kind in ORDER_KINDS:
+                    found = await run_order_job(await self._with_orders(), job)
+                else:
+                    found = await run_job(await self._calls(), job)
                 self._before = job
                 return found
             except Exception as error:  # noqa: BLE001 - told as a failing cell
