@@ -14,6 +14,8 @@ import typer
 
 from bridge.cli import case
 from bridge.cli.output import AsJson, CommandError, emit, run_async, shown, table
+from bridge.lab.fax_witness import fax_facts
+from bridge.lab.faxnet import FaxNetwork
 from bridge.lab.ports import ports_from_environment
 from bridge.lab.progress import say
 from bridge.lab.radio_witness import radio_facts
@@ -82,7 +84,7 @@ async def _up(place: LabPlace, *, bare: bool, once: bool, tone: int) -> None:
             if not bare:
                 say("机器人话机注册", "the robots' telephones register")
                 await robots.start()
-                document = await _played(robots)
+                document = await _played(robots, world.faxes)
                 # the command itself: its own event loop needs a thread of its own
                 await asyncio.to_thread(_show, document, info)
                 if once:
@@ -116,13 +118,16 @@ async def _stay(place: LabPlace, robots: Robots, info: Mapping[str, Any]) -> Non
         await server.serve_forever()
 
 
-async def _played(robots: Robots) -> dict[str, Any]:
-    """One whole call, and what the telephones confirm of it."""
-    played = await play(robots)
+async def _played(robots: Robots, faxes: FaxNetwork | None = None) -> dict[str, Any]:
+    """One whole call, and what the telephones confirm of it. With `faxes`: and its fax."""
+    played = await play(robots, faxes)
     record = await read_record(robots.access, played)
     facts = meetings(played, record)
-    order = await read_order(robots.access, played)
+    order = await read_order(robots.access, played, played.order)
     facts += await asyncio.to_thread(radio_facts, played.order, robots.access.air_log, order)
+    if played.fax is not None:
+        order = await read_order(robots.access, played, played.fax.order)
+        facts += await asyncio.to_thread(fax_facts, played.fax, robots.access.faxes, order)
     facts += await asyncio.to_thread(voices, played, record, robots.access.recordings)
     return {
         "case": played.case,
@@ -142,7 +147,8 @@ async def _played(robots: Robots) -> dict[str, Any]:
 
 
 def _words(facts: list[Fact]) -> str:
-    rows = [["", "事实 / fact", "话机与电台观测 / telephones, radios", "守护进程记录 / daemon"]]
+    seen = "话机、电台、传真机观测 / telephones, radios, fax machine"
+    rows = [["", "事实 / fact", seen, "守护进程记录 / daemon"]]
     for fact in facts:
         mark = "✓" if fact.confirmed else "✗"
         rows.append([mark, f"{fact.zh} / {fact.en}", shown(fact.telephones), shown(fact.daemon)])

@@ -170,8 +170,10 @@ def step_over_early(work: Work) -> None:
 
 def nothing_known(work: Work, attempt: Attempt) -> None:
     """The live state was looked at and tells nothing: once more with the mark, then the next wire
-    (guard rule 4, for orders)."""
+    (guard rule 4, for orders). What a machine has confirmed stays so."""
     order = work.order
+    if attempt.state in _RECEIPT:
+        return
     if attempt.under_way:
         work.say("attempt.unknown", attempt.id, detail="nobody saw its outcome")
     elif attempt.state is not A.UNKNOWN or attempt.followed:

@@ -33,7 +33,7 @@ SILENT: Final = "803"
 PLAIN: Final = "804"
 """A fax machine with ECM that does not say who it is: the shortest call there is."""
 SOUND: Final = "805"
-"""Like 800, but never over T.38."""
+"""Like 800, but never over T.38; so are 8050 to 8059."""
 RINGS: Final = "806"
 """Rings, and nobody answers."""
 PERSON: Final = "807"
@@ -42,6 +42,8 @@ FIRST: Final = ("nice", "-n", "-15")
 """Soft modems and their exchange come first: hardware modems have processors of their own. Without
 the right to it, they run like everybody."""
 FAX_IDENTITY: Final = "057188888888"
+SENT: Final = "machine sent:"
+"""Before what a fax machine says of its own call, in the log of its exchange."""
 _MODULES: Final = (
     *("res_timing_timerfd", "codec_ulaw", "codec_alaw", "codec_resample", "format_wav"),
     *("chan_iax2", "res_crypto", "res_fax", "res_fax_spandsp", "app_dial", "app_verbose"),
@@ -72,6 +74,7 @@ exten => {SOUND},1,Answer()
  same => n,Set(FAXOPT(ecm)=yes)
  same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
  same => n,ReceiveFAX(${{RECEIVED}}/${{CALLERID(num)}}-${{UNIQUEID}}.tif,F)
+exten => _{SOUND}X,1,Goto({SOUND},1)
 exten => {RINGS},1,Ringing()
  same => n,Wait(90)
 exten => {PERSON},1,Answer()
@@ -85,6 +88,7 @@ exten => _70XX,1,Dial(IAX2/${{EXTEN}},60)
 exten => send,1,Set(FAXOPT(ecm)=${{IF($["${{FAXECM}}"="no"]?no:yes)}})
  same => n,Set(FAXOPT(localstationid)={FAX_IDENTITY})
  same => n,SendFAX(${{FAXFILE}},f)
+exten => h,1,Log(NOTICE,{SENT} ${{FAXSTATUS}} ${{FAXPAGES}})
 [globals]
 RECEIVED = {{received}}
 """
@@ -185,6 +189,11 @@ class FaxNetwork:
         await self.console(f"dialplan set global FAXFILE {document}")
         await self.console(f"dialplan set global FAXECM {'yes' if ecm else 'no'}")
         await self.console(f"channel originate {way} extension send@machine")
+
+    def sent(self) -> list[str]:
+        """What fax machines said of their own calls so far: status and confirmed pages."""
+        log = (self.path / "log" / "messages").read_text(encoding="utf-8", errors="replace")
+        return [line.partition(SENT)[2].strip() for line in log.splitlines() if SENT in line]
 
     def _sip(self) -> str:
         """The way to the bridge's Asterisk: as its fax lines, and as one of its units."""

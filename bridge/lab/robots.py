@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.phone import Behaviour, Phone
 from bridge.lab.ports import HOST
-from bridge.lab.settings_file import STORE_FILE
+from bridge.lab.settings_file import FAXES, STORE_FILE
 from bridge.lab.sipnode import Address
 from bridge.lab.tones import CITIZEN, HOTLINE, LEADER, SEAT, SECOND_SEAT, UNIT
 
@@ -33,6 +33,7 @@ class Access:
     store: Path
     recordings: Path
     air_log: Path
+    faxes: Path
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Access:
@@ -47,6 +48,7 @@ class Access:
             Path(info["run_dir"]) / STORE_FILE,
             Path(info["recordings"]),
             Path(info["air_log"]),
+            Path(info["run_dir"]) / FAXES,
         )
 
     def desk(self, seat: str) -> DeskClient:

@@ -1,8 +1,9 @@
 """One whole call, played by robots on real telephones and the REST interface.
 
-A citizen dials 110, a seat takes the call, sends a unit by radio and brings 12345 in, 12345 presses
-1, the seat leaves, citizen and 12345 talk on, 12345 hangs up, the citizen hears the goodbye. What
-the telephones saw is kept; `witness.py` compares it with what the daemon wrote.
+A citizen dials 110, a seat takes the call, sends units by radio and fax and brings 12345 in, 12345
+presses 1, the seat leaves, citizen and 12345 talk on, 12345 hangs up, the citizen hears the end;
+then the sheet comes back by fax, ticked. What telephones and machines saw is kept; `witness.py`
+compares it with what the daemon wrote.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bridge.lab import fax_play
 from bridge.lab.call import Call, CallError
 from bridge.lab.desk_client import DeskClient, leg_of
+from bridge.lab.faxnet import FaxNetwork
 from bridge.lab.incoming import IncomingCall
 from bridge.lab.progress import say
 from bridge.lab.radio_play import arrived, give
@@ -41,6 +44,8 @@ class Played:
     call: str = ""
     seat: str = ""
     order: str = ""
+    fax: fax_play.FaxPlayed | None = None
+    """The order by fax, where the laboratory has modems."""
     citizen: Call | None = None
     taker: IncomingCall | None = None
     hotline: IncomingCall | None = None
@@ -55,13 +60,14 @@ class Played:
         return SEATS.get(self.seat, 0)
 
 
-async def play(robots: Robots) -> Played:
-    """Play it to its end, or until something does not happen; then everything is hung up."""
+async def play(robots: Robots, faxes: FaxNetwork | None = None) -> Played:
+    """Play it to its end, or until something does not happen; then everything is hung up. With
+    `faxes` an order goes out by fax, and its sheet comes back."""
     played = Played(hotline_tone=robots.hotline_tone, began=time.monotonic())
     for phone in robots.phones.values():
         phone.forget_calls()
     try:
-        await _acts(robots, played)
+        await _acts(robots, played, faxes)
     except (CallError, LookupError, OSError, RuntimeError, TimeoutError) as error:
         played.trouble = str(error) or type(error).__name__
     played.over = time.monotonic()
@@ -70,10 +76,12 @@ async def play(robots: Robots) -> Played:
             await call.hangup()
     if played.case:
         await _recorded(robots, played)
+    if faxes is not None and played.fax is not None and not played.trouble:
+        await _faxed_back(robots, played, played.fax, faxes)
     return played
 
 
-async def _acts(robots: Robots, played: Played) -> None:
+async def _acts(robots: Robots, played: Played, faxes: FaxNetwork | None) -> None:
     say("市民拨打 110", "the citizen dials 110")
     citizen = played.citizen = await robots.phones[CITIZEN_NUMBER].dial("110")
     played.taker = await _taken(robots, played)
@@ -83,6 +91,9 @@ async def _acts(robots: Robots, played: Played) -> None:
     await citizen.wait_hears({played.seat_tone}, STEP_S)
     say(f"坐席 {played.seat} 经电台派单", f"seat {played.seat} sends a unit by radio")
     played.order = await give(desk, played.case)
+    if faxes is not None:
+        say(f"坐席 {played.seat} 经传真派单", f"seat {played.seat} sends a unit by fax")
+        played.fax = await fax_play.give(desk, played.case, faxes)
     await asyncio.sleep(TALK_S)
     await _three_way(robots, desk, played)
     say(f"坐席 {played.seat} 退出", f"seat {played.seat} leaves")
@@ -142,3 +153,13 @@ async def _recorded(robots: Robots, played: Played) -> None:
         await desk.wait_for(gone, RECORD_S, "the end of the call")
     except (OSError, RuntimeError, TimeoutError) as error:
         played.trouble = played.trouble or str(error)
+
+
+async def _faxed_back(
+    robots: Robots, played: Played, fax: fax_play.FaxPlayed, faxes: FaxNetwork
+) -> None:
+    """Until the returned sheet has closed its order."""
+    try:
+        await fax_play.send_back(robots.access.desk(played.seat), faxes, fax)
+    except (OSError, RuntimeError, TimeoutError) as error:
+        played.trouble = str(error) or type(error).__name__

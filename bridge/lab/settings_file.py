@@ -17,6 +17,8 @@ STORE_FILE: Final = "bridge110.db"
 UNITS_FILE: Final = "units.toml"
 GATEWAYS_FILE: Final = "gateways.toml"
 PORTS_SOCKET: Final = "ports.sock"
+FAXES: Final = "faxes"
+"""Pages received by fax, and copies of those sent."""
 CALL_IN: Final = "7110"
 """Where units call to report."""
 UNITS: Final = tuple(str(number) for number in range(6001, 6011))
@@ -46,6 +48,7 @@ def lab_toml(
     ballast_mb: int = 0,
     zone: str = "Asia/Shanghai",
     gateways: bool = False,
+    fax: bool = False,
 ) -> str:
     """Settings for a daemon beside the Asterisk of `run_dir` (a RunDir's path), and beside a port
     process where there are gateways.
@@ -95,6 +98,8 @@ def lab_toml(
     }
     if gateways:
         parts["ports"] = {"socket": str(run_dir / PORTS_SOCKET)}
+    if fax:
+        parts["fax"] = {"inbox": str(run_dir / FAXES)}
     return "\n".join(_table(name, keys) for name, keys in parts.items())
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.lab.faxes import Faxes
 from bridge.lab.ports import LabPorts, claimed
 from bridge.lab.process import Process
 from bridge.lab.progress import SetupError, say
@@ -142,10 +143,14 @@ async def standing(place: LabPlace) -> AsyncIterator[World]:
             share("dialplans") / "prompts.toml", switch.run.sounds, cache=cache_dir() / "sounds"
         )
         radios = Radios(place.run, place.ports.box)
-        world = make_world(switch, gateways=radios.gateways, wires=WIRES)
-        world.devices |= radios.info()
+        faxes = Faxes(root, place.run)
+        gateways = {**radios.gateways, **faxes.gateways}
+        world = make_world(switch, gateways=gateways, wires={**WIRES, **faxes.wires})
+        world.devices |= radios.info() | faxes.info()
+        world.faxes = faxes.network if faxes.there else None
         try:
             await radios.open()
+            await faxes.open()
             await _start(place, world, root.version)
             yield world
         finally:
@@ -154,6 +159,7 @@ async def standing(place: LabPlace) -> AsyncIterator[World]:
             if world.gateways is not None:
                 await world.gateways.stop()
             await radios.close()
+            await faxes.close()
             await switch.stop()
             place.state_file.unlink(missing_ok=True)
             place.info_file.unlink(missing_ok=True)

@@ -70,11 +70,11 @@ class Record:
         return next((dict(f.data) for f in reversed(self.facts) if f.kind == kind), {})
 
 
-async def read_order(access: Access, played: Played) -> Record:
+async def read_order(access: Access, played: Played, order: str) -> Record:
     """The journal of the order, as it is now."""
     entries = await Reader(access.store).entries_of_case(played.case)
     facts = [entry.fact for entry in entries]
-    own = [f for f in facts if played.order in (f.subject, f.data.get("order"))]
+    own = [f for f in facts if order in (f.subject, f.data.get("order"))]
     return Record(own, played.clock)
 
 

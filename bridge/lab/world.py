@@ -12,6 +12,7 @@ from typing import Any, Final
 from argon2 import PasswordHasher
 
 from bridge.lab.desk_client import DeskClient
+from bridge.lab.faxnet import FaxNetwork
 from bridge.lab.ports import HOST, LabPorts
 from bridge.lab.process import DaemonProcess, PortsProcess
 from bridge.lab.settings_file import (
@@ -46,6 +47,8 @@ class World:
     tokens: Mapping[str, str]
     gateways: PortsProcess | None = None
     """Owner of radios and modems, where the laboratory has any."""
+    faxes: FaxNetwork | None = None
+    """Where the laboratory has modems: the exchange behind them."""
     devices: dict[str, Any] = field(default_factory=dict)
     """For `info`: what stands in for hardware."""
 
@@ -137,6 +140,7 @@ def make_world(
         accept=accept,
         wrap_up_s=wrap_up_s,
         gateways=bool(gateways),
+        fax="fax" in gateways,
     )
     config.write_text(text, encoding="utf-8")
     daemon = DaemonProcess(config, ports, tokens[LEADER], log=run / "daemon.log")

@@ -199,6 +199,14 @@ def test_after_an_unseen_outcome_every_later_try_of_the_chain_carries_the_mark()
     assert [story.attempt(n).repeat for n in (1, 2, 3)] == [False, True, True]
 
 
+def test_what_a_machine_confirmed_is_not_sent_again_because_nothing_more_is_known() -> None:
+    story = begin(unit="housing", around=centre(frozenset({P, M})))
+    story.tell(story.attempt(1).id, A.SENDING, A.DELIVERED)
+    assert story.unknown(story.attempt(1).id) == []
+    assert story.attempt(1).state is A.DELIVERED
+    assert len(story.order.attempts) == 1
+
+
 def test_after_a_start_what_was_never_begun_is_sent_and_the_rest_is_looked_at() -> None:
     story = begin(klass=URGENT)
     story.tell(story.attempt(2).id, A.SENDING)

@@ -86,7 +86,7 @@ async def test_a_page_on_the_line_outlives_the_daemon_and_the_link(
 ) -> None:
     """Killed until the call is over, killed for a moment, cut off from Asterisk: each time the fax
     goes on, its true outcome is told, and nothing is dialled twice."""
-    units = units_toml(a=SOUND, b=SOUND, c=SOUND)
+    units = units_toml(a="8051", b="8052", c="8053")
     async with fax_room(asterisk_root, place, units) as room:
         daemon = room.world.daemon
         orders = []
@@ -107,9 +107,10 @@ async def test_a_page_on_the_line_outlives_the_daemon_and_the_link(
             end = await room.attempt(order, *OVER)
             assert end["state"] == "delivered", end
             assert "1/1" in end["detail"]
-        assert len(printed(room)) == 3
         for order in orders:
-            assert len((await room.order(order))["attempts"]) == 1
+            attempts = (await room.order(order))["attempts"]
+            assert len(attempts) == 1, attempts
+        assert len(printed(room)) == 3
 
 
 async def test_a_page_lost_with_asterisk_is_unknown_and_sent_again_with_the_mark(

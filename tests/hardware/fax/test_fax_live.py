@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from bridge.lab.faxnet import FAX_IDENTITY, MACHINE, FaxNetwork
+from bridge.lab.packages import find_program
 from bridge.lab.rootbuild import ensure_root
 from hardware.fax.line import FaxLine, LineState
 from hardware.fax.modem import Received
@@ -30,7 +31,11 @@ TRIES = 4
 MODEM_REST = 6.0
 """iaxmodem answers BUSY for 5 s after its start and after each call."""
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(find_program("iaxmodem") is None, reason="iaxmodem is on Debian 12 alone"),
+]
 
 
 @pytest_asyncio.fixture
