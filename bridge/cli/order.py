@@ -200,6 +200,21 @@ def confirm(
     _command(url, token_file, config, as_json, order, "confirm", None, "已确认 / confirmed")
 
 
+@app.command()
+def redirect(
+    order: OrderId,
+    number: Annotated[str, typer.Argument(help="传真号码 / fax number")],
+    reason: Annotated[str, typer.Option(help="原因 / why")],
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """传真改发其他号码 / have the order's fax go to another number."""
+    body = {"number": number, "reason": reason}
+    _command(url, token_file, config, as_json, order, "redirect", body, "已改发 / redirected")
+
+
 def _command(
     url: str | None,
     token_file: Path | None,

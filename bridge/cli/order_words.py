@@ -34,6 +34,10 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "order.informed": ("已告知 {who}({channel})", "{who} is informed by {channel}"),
     "order.cancelled": ("指令 {subject} 取消 {reason}", "order {subject} is cancelled: {reason}"),
+    "order.redirected": (
+        "指令 {subject} 传真改发 {number}:{reason}",
+        "the fax of order {subject} goes to {number}: {reason}",
+    ),
     "order.closed": ("指令 {subject} 办结", "order {subject} is closed"),
     "clock.started": ("时限 {clock} {limit_s} 秒开始", "clock {clock} of {limit_s} s begins"),
     "clock.met": ("时限 {clock} 内完成", "clock {clock} is met"),

@@ -120,6 +120,7 @@ class DoOrder(Body):
         "acknowledgeOrder",
         "reportOrder",
         "passOnOrder",
+        "redirectFax",
     ]
     case: Ident | None = None
     order: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None

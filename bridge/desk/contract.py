@@ -134,6 +134,7 @@ _OF_ORDER: dict[str, dict[str, Schema]] = {
     "order.lateReport": {"says": TEXT, "by": TEXT, "channel": TEXT, "words": TEXT},
     "order.informed": {"who": {"enum": ["centre", "citizen"]}, "channel": TEXT},
     "order.cancelled": {"reason": TEXT},
+    "order.redirected": {"channel": TEXT, "number": TEXT, "reason": TEXT},
     "order.closed": {"missing": _TEXTS},
     "clock.started": {"clock": TEXT, "limit_s": NUMBER, "start": TEXT, "due": TIME},
     "clock.met": {"clock": TEXT, "met_at": TIME, "late_s": {"type": "number"}},

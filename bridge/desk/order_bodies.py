@@ -51,6 +51,13 @@ class NewOrder(Body):
     result_limit_s: Seconds | None = None
 
 
+class Redirecting(Body):
+    """Another fax number for one order, and why."""
+
+    number: Annotated[str, Field(pattern=r"^\+?[0-9]{3,20}$")]
+    reason: Plain
+
+
 class Acknowledging(Body):
     """`by`: who signed (needed on behalf of a unit); `reference`: already in hand under that."""
 

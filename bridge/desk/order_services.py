@@ -21,6 +21,7 @@ from bridge.desk.order_bodies import (
     NewOrder,
     Nothing,
     PassingOn,
+    Redirecting,
     Reporting,
 )
 from bridge.desk.order_parts import OrderParts
@@ -127,6 +128,13 @@ async def _cancel(here: OrderParts, who: Grant, order: str, body: Cancelling, ke
     return await here.desk.cancel(may(who, GIVES_ORDERS), order, body.reason, key)
 
 
+async def _redirect(
+    here: OrderParts, who: Grant, order: str, body: Redirecting, key: str
+) -> Answer:
+    asker = may(who, GIVES_ORDERS)
+    return await here.desk.redirect(asker, order, body.number, body.reason, key)
+
+
 async def _decide(here: OrderParts, who: Grant, order: str, body: Deciding, key: str) -> Answer:
     asker = may(who, frozenset({"L"}))
     return await here.desk.decide(asker, order, body.outcome, body.words, key)
@@ -187,6 +195,7 @@ ORDER_SERVICES: Final[Mapping[str, OrderService]] = {
     "confirmSiteOrder": OrderService("order", Nothing, _confirm),
     "remindOrder": OrderService("order", Nothing, _remind),
     "cancelOrder": OrderService("order", Cancelling, _cancel),
+    "redirectFax": OrderService("order", Redirecting, _redirect),
     "decideDispute": OrderService("order", Deciding, _decide),
     "noteInformed": OrderService("order", Informing, _informed),
     "acknowledgeOrder": OrderService("order", Acknowledging, _acknowledge),

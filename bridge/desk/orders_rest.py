@@ -17,6 +17,7 @@ from bridge.desk.order_bodies import (
     NewOrder,
     Nothing,
     PassingOn,
+    Redirecting,
     Reporting,
 )
 from bridge.desk.order_parts import OrderParts, order_line, orders_of_case
@@ -92,6 +93,12 @@ def _centre(router: APIRouter) -> None:
         request: Request, who: Who, key: Key, order: OrderId, body: Cancelling
     ) -> JSONResponse:
         return await _serve(request, who, "cancelOrder", key, order, body)
+
+    @router.post("/orders/{order}/redirect", operation_id="redirectFax", **ACCEPTED)
+    async def redirect(
+        request: Request, who: Who, key: Key, order: OrderId, body: Redirecting
+    ) -> JSONResponse:
+        return await _serve(request, who, "redirectFax", key, order, body)
 
     @router.post("/orders/{order}/dispute", operation_id="decideDispute", **ACCEPTED)
     async def decide(

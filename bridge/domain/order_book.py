@@ -147,6 +147,12 @@ def _informed(order: Order, fact: Fact) -> None:
         order.centre_informed = mark
 
 
+def _redirected(order: Order, fact: Fact) -> None:
+    for attempt in order.attempts.values():
+        if attempt.channel.value == fact.data.get("channel"):
+            attempt.retry_at = None
+
+
 def _reported(order: Order, fact: Fact) -> None:
     data: Mapping[str, Any] = fact.data
     order.reports.append(
@@ -224,6 +230,7 @@ _ON_ORDER: dict[str, Callable[[Order, Fact], None]] = {
     "order.cancelled": _cancelled,
     "order.reported": _reported,
     "order.informed": _informed,
+    "order.redirected": _redirected,
     "order.closed": _moved,
     "order.onRecord": _on_record,
     "order.recorded": _recorded,

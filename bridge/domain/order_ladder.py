@@ -230,6 +230,8 @@ def _retry(work: Work, attempt: Attempt) -> None:
     step = _step_of(work, attempt)
     unit = work.unit(step.to)
     ways = work.ways(attempt.channel, step.to)
+    if not set(attempt.addresses) <= set(ways):  # where a person has redirected it
+        ways = attempt.addresses
     if unit is None or not ways:
         work.say("attempt.failed", attempt.id, detail="no address any more")
         return

@@ -30,6 +30,7 @@ from bridge.domain.order_decide import (
 )
 from bridge.domain.order_state import O
 from bridge.domain.order_work import Work
+from bridge.domain.redirect import redirect_fax
 from bridge.flows.orders import Orders
 from bridge.flows.ports import Answer
 
@@ -233,6 +234,10 @@ class OrderDesk:
             answer = Answer(key, 202, {"order": new})
             await self.orders.change(order, decide, actor=who.name, answer=answer)
         return answer
+
+    async def redirect(self, who: Asker, order: str, number: str, reason: str, key: str) -> Answer:
+        """The order's fax goes to another number."""
+        return await self._do(who, order, key, lambda work: redirect_fax(work, number, reason))
 
     async def decide(self, who: Asker, order: str, outcome: str, words: str, key: str) -> Answer:
         """Decide a dispute (LU-20)."""

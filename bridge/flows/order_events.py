@@ -67,6 +67,7 @@ ORDER_EVENTS: dict[str, Callable[[Order, Fact], Data]] = {
     "order.lateReport": _plain("says", "by", "channel", "words"),
     "order.informed": _plain("who", "channel"),
     "order.cancelled": _plain("reason"),
+    "order.redirected": _plain("channel", "number", "reason"),
     "order.closed": _plain("missing"),
     "clock.started": _plain("clock", "limit_s", "start", "due"),
     "clock.met": _plain("clock", "met_at", "late_s"),

@@ -18,6 +18,7 @@ from bridge.domain.order import Order
 from bridge.domain.order_book import OrderBook
 from bridge.domain.order_decide import cancel, confirm, decide_dispute, informed, send_reminder
 from bridge.domain.order_ladder import on_time
+from bridge.domain.redirect import redirect_fax
 from bridge.flows.order_events import ORDER_EVENTS, order_data
 from tests.desk.desk_kit import running
 from tests.desk.test_orders_rest import ORDER, a_case
@@ -38,6 +39,7 @@ def stories() -> Iterator[OrderStory]:
     story.says(Says.DISPUTE, words="不属职责")
     story.do(lambda work: decide_dispute(work, "rejected", "请处置"))
     story.do(send_reminder)
+    story.do(lambda work: redirect_fax(work, "7009", "换号"))
     story.do(lambda work: ask_onward(work, "housing", "管线归住建局", "张三", "x-09"))
     story.says(Says.RESULT, words="已修复")
     story.do(lambda work: informed(work, "citizen", "phone"))

@@ -17,6 +17,7 @@ from bridge.domain.delivery import A, Cause, ChannelKind, Progress
 from bridge.domain.order_state import O
 from bridge.flows.ports import StoreError
 from tests.desk.desk_kit import Client, Kit, running, until
+from tests.orders.order_kit import Wire
 
 ORDER = {"units": ["water"], "words": "水管爆裂", "place": "解放路1号", "klass": "URGENT"}
 
@@ -297,6 +298,12 @@ async def test_every_service_of_orders_by_name_over_the_socket(kit: Kit) -> None
         found = await shown(kit.client(), order)
         assert (found["state"], found["citizen_informed"]["channel"]) == ("closed", "phone")
         asks = {**ORDER, "units": ["bank"]}
+        kit.orders.orders.use(Wire(ChannelKind.FAX))
+        second = await asked(seat, "createOrder", "create-03", case=case, args=ORDER)
+        order = second["answer"]["orders"][0]["order"]
+        args = {"number": "05390000", "reason": "换号"}
+        said = await asked(seat, "redirectFax", "redirect-01", order=order, args=args)
+        assert said["op"] == "accepted", said
         third = await asked(seat, "createOrder", "create-02", case=case, args=asks)
         order = third["answer"]["orders"][0]["order"]
         for service, args in (("confirmSiteOrder", {}), ("cancelOrder", {"reason": "误派"})):
