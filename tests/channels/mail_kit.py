@@ -67,6 +67,15 @@ class PostOffice:
     hold_rcpt: bool = False
     logins: list[str] = field(default_factory=list)
     ciphers: list[bool] = field(default_factory=list)
+    begun: int = 0
+    """Mails that were begun (MAIL FROM), whatever became of them."""
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.begun += 1
+        envelope.mail_from = address
+        return "250 ok"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

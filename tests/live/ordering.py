@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.phone import Behaviour, Phone
+from bridge.lab.ports import HOST
 from bridge.lab.tones import UNIT
 from bridge.lab.world import World, make_world
 from tests.live.conftest import NewSwitch
@@ -76,9 +77,14 @@ class Ordering:
 
 
 @contextlib.asynccontextmanager
-async def ordering(new_switch: NewSwitch) -> AsyncIterator[Ordering]:
-    """Asterisk and daemon with one case of a citizen who has called 110 and hung up."""
-    world = make_world(await new_switch(), units=UNITS)
+async def ordering(
+    new_switch: NewSwitch, units: str = UNITS, more: str = ""
+) -> AsyncIterator[Ordering]:
+    """Asterisk and daemon with one case of a citizen who has called 110 and hung up; `more` is
+    added to the settings."""
+    world = make_world(await new_switch(), units=units)
+    with world.daemon.config.open("a", encoding="utf-8") as config:
+        config.write(more)
     await world.daemon.start()
     try:
         async with people_of(world.switch) as people:
@@ -88,6 +94,14 @@ async def ordering(new_switch: NewSwitch) -> AsyncIterator[Ordering]:
             yield Ordering(world, people, talk.desk, case, talk)
     finally:
         await world.daemon.stop()
+
+
+async def lead_by(world: World, port: int) -> None:
+    """From its next start on the daemon reaches Asterisk's AMI by way of this port."""
+    config = world.daemon.config
+    text, own = config.read_text(), f'[ami]\nhost = "{HOST}"\nport = '
+    assert own + str(world.ports.ami) in text
+    config.write_text(text.replace(own + str(world.ports.ami), own + str(port)))
 
 
 async def duty(people: People, number: str, behaviour: Behaviour) -> Phone:

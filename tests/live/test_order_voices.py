@@ -22,7 +22,7 @@ from bridge.lab.settings_file import STORE_FILE
 from bridge.lab.tones import HOTLINE, SEAT, UNIT
 from bridge.lab.world import World
 from tests.live.conftest import NewSwitch
-from tests.live.ordering import PIN, Ordering, duty, ordering
+from tests.live.ordering import PIN, Ordering, duty, lead_by, ordering
 from tests.live.people import fetched, talk
 from tests.tracks.listen import tones
 
@@ -178,11 +178,7 @@ async def test_a_unit_calls_in_it_is_on_record_and_its_pin_is_nowhere(
         await room.world.daemon.stop()
         tap = Tap(room.world.ports.ami)
         async with tap.open():
-            config = room.world.daemon.config
-            own = f'[ami]\nhost = "{HOST}"\nport = '
-            text = config.read_text()
-            assert own + str(room.world.ports.ami) in text
-            config.write_text(text.replace(own + str(room.world.ports.ami), own + str(tap.port)))
+            await lead_by(room.world, tap.port)
             await room.world.daemon.start()
             phone = await duty(room.people, "6001", Behaviour("reject"))
             order = await room.give()
