@@ -41,7 +41,7 @@ from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.report_calls import PATH as REPORT
 from bridge.asterisk.report_calls import TOTAL_S as REPORT_S
 from bridge.desk.desk import Desk
-from bridge.domain.call import Call, live_calls
+from bridge.domain.call import Call
 from bridge.domain.journal import Entry, Fact, Json, iso
 from bridge.domain.reconcile import Difference
 from bridge.flows.case_desk import CaseDesk
@@ -219,7 +219,7 @@ class Daemon:
             self._order_tracks,
             self.cases,
         )
-        await self.cases.restore([call.case for call in live_calls(room.book)])
+        await self.cases.restore()
         if self.orders is not None:
             self.fastagi.add_route(REPORT, self.orders.reports.handle, REPORT_S)
         self.radio = open_radio(

@@ -1,5 +1,5 @@
 """`bridge110 case`: cases from the store, read-only, whether or not the daemon runs; `describe`
-alone asks the daemon.
+and `plan` ask the daemon.
 
 Telephone numbers are masked unless asked for (guard rule 26); whoever shows, asks for whole
 numbers or exports leaves a line in the machine's own log (rule 27: the store is not ours to
@@ -218,6 +218,40 @@ def describe(
     body = {name: value for name, value in given.items() if value is not None}
     answer = asked(url, token_file, config, f"cases/{quote(number, safe='')}", "PATCH", body)
     emit(as_json, answer, f"{shown(number)}: 已登记 / written")
+
+
+@app.command()
+def plan(
+    number: Number,
+    name: Annotated[str, typer.Option(help="专项预案名称 / the special plan's name")],
+    body: Annotated[str, typer.Option(help="指挥单位代号 / the unit that commands from now on")],
+    reported_at: Annotated[
+        datetime, typer.Option(help="报告时间,当地 / when 110 reported, local time")
+    ],
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """启动专项预案,移交指挥权 / start a special plan: its body commands from now on."""
+    said = {"plan": name, "body": body, "reported_at": reported_at.astimezone().isoformat()}
+    answer = asked(url, token_file, config, f"cases/{quote(number, safe='')}/plan", "POST", said)
+    emit(as_json, answer, f"{shown(number)}: 指挥权已移交 / handed to {shown(body)}")
+
+
+@app.command(name="plan-end")
+def plan_end(
+    number: Number,
+    reason: Annotated[str, typer.Option(help="原因 / why")],
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """专项预案结束,由本台指挥 / 110 commands again."""
+    path = f"cases/{quote(number, safe='')}/plan/end"
+    answer = asked(url, token_file, config, path, "POST", {"reason": reason})
+    emit(as_json, answer, f"{shown(number)}: 由本台指挥 / 110 commands")
 
 
 @app.command()

@@ -222,7 +222,7 @@ async def _page(
     if order is None or not here.theirs(order, unit.id):
         return pages.draw("orders.html", 404, orders=[], message="没有这条指令 / no such order")
     sheet = sheet_for(here, order, unit, ChannelKind.TERMINAL)
-    await shown(here, grant, unit, order, crossed(sheet))
+    await shown(here, grant, unit, order, (*crossed(sheet), "units"))
     attempts = [
         one.id
         for one in order.attempts.values()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -34,7 +34,7 @@ from bridge.domain.territory import HOTLINE, Territory
 from bridge.flows.asked import settled, submitted
 from bridge.flows.calls import Spawn
 from bridge.flows.order_desk import Asker, OrderAsk, OrderDesk
-from bridge.flows.ports import Answer, Clock, Row, StoreError, Transaction
+from bridge.flows.ports import Answer, Clock, Row, StoreError, Table, Transaction
 from bridge.flows.recorder import Recorder
 from bridge.flows.rows import file_row
 
@@ -42,6 +42,8 @@ _log = structlog.get_logger(__name__)
 
 AREAS_KEPT = 20_000
 """Cases whose area is at hand for a click; the store knows all."""
+DAYS_AT_HAND = timedelta(days=7)
+PAGE = 1_000
 AGAIN_SECONDS = 0.5
 FORWARDED = frozenset({"order.reported", "order.disputed"})
 """What units say that goes to whoever commands."""
@@ -66,6 +68,8 @@ class CaseMemory(Protocol):
     async def commanded_files(self, after: str = "", limit: int = 0) -> Sequence[Row]: ...
 
     async def orders_of_case(self, case: str) -> Sequence[Row]: ...
+
+    async def rows(self, table: Table, after: str = "", limit: int = 0) -> Sequence[Row]: ...
 
 
 class CaseDesk:
@@ -167,9 +171,14 @@ class CaseDesk:
             answer = Answer(key, 202, said)
             rows = [file_row(file)] if work.facts else []
             self._storing = submitted(self._recorder, Transaction(work.facts, rows, answer=answer))
+            self._storing.add_done_callback(lambda done: self._stored(done, file))
             await settled(self._storing)
-        self._take(file)
         return answer
+
+    def _stored(self, done: asyncio.Future[None], file: CaseFile) -> None:
+        """It is durable now, or it is not; whoever asked may have given up waiting."""
+        if not done.cancelled() and done.exception() is None:
+            self._take(file)
 
     @staticmethod
     async def _read(reading: Any) -> Any:
@@ -206,7 +215,7 @@ class CaseDesk:
                 try:
                     rows = await self.memory.orders_of_case(case)
                     for ask in _unforwarded(file, [row.doc for row in rows]):
-                        await self._orders.send(Asker("daemon"), ask, f"forward:{ask.forward_of}")
+                        await self._orders.send(Asker("daemon"), ask, f"forward/{ask.forward_of}")
                 except (Refused, StoreError) as error:
                     code = error.code if isinstance(error, Refused) else "store-cannot-write"
                     if code not in _AGAIN:
@@ -220,16 +229,19 @@ class CaseDesk:
 
     # After a start
 
-    async def restore(self, live: Sequence[str] = ()) -> None:
-        """What an earlier life left: plans that run or are due, areas of cases with a live call.
+    async def restore(self) -> None:
+        """What an earlier life left: plans that run or are due, areas of the last days' cases.
         Raises StoreError."""
         after = ""
-        while page := await self.memory.commanded_files(after, 1_000):
+        while page := await self.memory.commanded_files(after, PAGE):
             for row in page:
                 self._take(from_doc(row.doc))
             after = page[-1].id
-        for case in live:
-            self._take(await self.file(case))
+        after = (self._clock.now() - DAYS_AT_HAND).strftime("%Y%m%d")  # as numbers of cases begin
+        while page := await self.memory.rows("case_file", after, PAGE):
+            for row in page:
+                self._take(from_doc(row.doc))
+            after = page[-1].id
 
     def resume(self) -> None:
         """Pass on what came in when the earlier life ended."""

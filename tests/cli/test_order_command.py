@@ -93,6 +93,11 @@ async def test_a_case_is_written_passed_on_and_its_delays_are_shown(tmp_path: Pa
         case = await a_case(kit)
         given = ("--place", "解放路1号", "--words", "水管爆裂", "--category", "WAT.02")
         assert "已登记" in (await command(kit, tmp_path, "case", "describe", case, *given)).out
+        lead = {"who": "L-8003"}
+        plan = ("--name", "应急预案", "--body", "housing", "--reported-at", "2026-01-01T08:00:00")
+        assert "移交" in (await command(kit, tmp_path, "case", "plan", case, *plan, **lead)).out
+        ended = ("case", "plan-end", case, "--reason", "误启动")
+        assert "本台" in (await command(kit, tmp_path, *ended, **lead)).out
         sent = await document(kit, tmp_path, "order", "send", case, "--unit", "water")
         [order] = (one["order"] for one in sent["orders"])
         shown = await document(kit, tmp_path, "order", "show", order)

@@ -99,6 +99,7 @@ async def test_what_is_written_is_durable_and_the_journal_rebuilds_it(tmp_path: 
     async with life(tmp_path, clock) as kit:
         file = await kit.cases.file(CASE)
         assert (file.area, file.command.mode) == ("兰山区", Mode.EARLY)
+        assert kit.cases.area_of(CASE) == "兰山区", "at hand for a click after a start"
         assert "突发环境事件应急预案" in kit.alarms[f"command.{CASE}"], "raised again after a start"
         facts = await kit.facts("case.command")
         assert [(fact.actor, fact.at) for fact in facts] == [(SEAT.name, clock.now())]
@@ -191,3 +192,18 @@ async def test_a_unit_whose_wish_was_not_granted_is_told(tmp_path: Path) -> None
         told = kit.orders.open_of("water")[-1]
         assert told.kind == "notice"
         assert order in str(told.content["words"])
+
+
+async def test_what_is_stored_after_whoever_asked_gave_up_is_known_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with life(tmp_path) as kit:
+        monkeypatch.setattr("bridge.flows.asked.COMMIT_SECONDS", 0.0)
+        with pytest.raises(Refused, match="outcome-unknown"):
+            await describe(kit, area="兰山区", category="ENV.01", grade=1)
+        monkeypatch.undo()
+        await describe(kit, place="解放路1号")
+        file = await kit.cases.file(CASE)
+        assert (file.area, file.place, kit.cases.area_of(CASE)) == ("兰山区", "解放路1号", "兰山区")
+        assert f"command.{CASE}" in kit.alarms
+    assert check(tmp_path / "site.db", replay) == []
