@@ -134,11 +134,12 @@ class CallService:
             rng=rng,
             on_event=self.service.event,
             on_state=self._link_state,
-            on_up=self._up,
+            on_up=self.service.up,
             on_alarm=self._told,
             known_start=started,
         )
         self.service.attach(self.link)
+        self.service.on_start_told = self._start_told
         epoch = lambda: clock.now().timestamp()  # noqa: E731
         acts = Acts(self.link, queue=QUEUE, nonce=site.nonce, spawn=spawn, epoch=epoch)
         switch.acts = acts
@@ -186,8 +187,7 @@ class CallService:
     def _cel_moved(self, position: str) -> None:
         self._recorder.record(Transaction(cursors={CEL_CURSOR: position}))
 
-    def _up(self, restarted: bool) -> None:
-        self.service.up(restarted)
+    def _start_told(self) -> None:
         started = self.link.asterisk_started_at
         if started:
             self._recorder.record(Transaction(cursors={START_CURSOR: started}))

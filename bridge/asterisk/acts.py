@@ -16,7 +16,7 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 
-from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
+from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected, OutcomeUnknown
 from bridge.asterisk.manager import AmiLink
 from bridge.domain.acts import (
     Act,
@@ -38,9 +38,6 @@ from bridge.flows.ports import ActRefused, ActUnknown
 
 KEY_LOOKS, KEY_LOOK_S = 20, 0.01
 """How often and how far apart (seconds) the desk looks whether a key has decided: it takes 1 ms."""
-
-KEYS_KEPT = 1_000
-"""Far more than calls in which a key was quicker; above it a lock may be taken off too early."""
 
 
 class Acts:
@@ -64,8 +61,6 @@ class Acts:
         self._spawn = spawn
         self._epoch = epoch
         self._begun: dict[str, asyncio.Future[None]] = {}
-        self._keys: set[str] = set()
-        """Citizens whose lock was found to be the key's: it is not ours to take off."""
 
     def begin(self, acts: Sequence[Act]) -> None:
         """Take the lock for a third party that is about to be called. Then either the act itself
@@ -161,7 +156,7 @@ class Acts:
             case Clear():
                 await self._clear(act)
             case Release():
-                if act.citizen not in self._keys:
+                if act.by_key or await self._shared(act.citizen, "JOINED_BY") != "key":
                     await self._share(act.citizen, "JOINING", "0")
             case WithoutRadio():
                 await self._share(act.citizen, "RADIO", "")
@@ -171,13 +166,10 @@ class Acts:
 
     async def _dial_third(self, act: DialThird) -> None:
         target = act.target
-        begun = self._begun.pop(act.leg, None)
-        if begun is not None:
-            await begun
-        elif act.private_with is None:
-            await self._lock(act)
-        else:
-            await self._no_key_calls(act.citizen)
+        try:
+            await self._way_is_free(act)
+        except OutcomeUnknown as error:  # whatever became of the lock: nobody was called
+            raise ActRefused("switch-down", str(error)) from error
         asks = target.accept == "press"
         if act.private_with is not None:
             context = "consult-accepts" if asks else "consult"
@@ -203,17 +195,16 @@ class Acts:
             extra,
         )
 
-    async def _lock(self, act: DialThird) -> None:
-        self._keys.discard(act.citizen)
-        try:
-            await self._take_lock(act)
-        except ActRefused:
-            if len(self._keys) >= KEYS_KEPT:
-                self._keys.clear()
-            self._keys.add(act.citizen)
-            raise
+    async def _way_is_free(self, act: DialThird) -> None:
+        begun = self._begun.pop(act.leg, None)
+        if begun is not None:
+            await begun
+        elif act.private_with is None:
+            await self._lock(act)
+        else:
+            await self._no_key_calls(act.citizen)
 
-    async def _take_lock(self, act: DialThird) -> None:
+    async def _lock(self, act: DialThird) -> None:
         citizen, now = act.citizen, int(self._epoch())
         until = now + act.target.ring_timeout + 2
         # all leave at once, in this order, and Asterisk does them in order
@@ -228,6 +219,8 @@ class Acts:
         rings = joining.isdigit() and int(joining) > now
         went_ahead = rings and not act.fallback and (before == "key" or bool(keyed))
         if since == "key" or went_ahead:
+            if before == "key":
+                await self._share(citizen, "JOINED_BY", before)
             if rings:
                 await self._share(citizen, "JOINING", joining)
             raise ActRefused("third-already-called", "the seat's key came first")

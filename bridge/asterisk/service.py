@@ -116,6 +116,7 @@ class SwitchService:
         self._overflowed = False
         self._turn = 0
         self._lost_at: datetime | None = None
+        self._restarted = False
         self.on_event: Callable[[Message], None] = lambda _: None
         """Sees every event too, in its order: calls that are no leg of a case."""
         self.on_row: Callable[[Row], None] = lambda _: None
@@ -125,6 +126,8 @@ class SwitchService:
         self.on_talking: Callable[[str, str, bool], None] = lambda call, leg, on: None
         """Call, leg, and whether it began or ended to talk."""
         self.on_phone_hold: Callable[[str, bool], None] = lambda channel, on: None
+        self.on_start_told: Callable[[], None] = lambda: None
+        """What Asterisk's last start has ended is told: it need not be known as new any more."""
 
     def attach(self, link: AmiLink) -> None:
         """The link to use; its callbacks are `event`, `up` and `down` of this object."""
@@ -218,31 +221,34 @@ class SwitchService:
 
     def up(self, restarted: bool) -> None:
         """Signed in again: what happened meanwhile, what is true now."""
-        self._spawn(self._resync(restarted), "snapshot")
+        self._restarted = self._restarted or restarted
+        self._spawn(self._resync(), "snapshot")
 
     def look_again(self) -> None:
         """Events were lost although the link is up: take a snapshot."""
         if self._buffer is None:
             self._buffer = []
-            self._spawn(self._resync(False), "snapshot")
+            self._spawn(self._resync(), "snapshot")
 
-    async def _resync(self, restarted: bool) -> None:
+    async def _resync(self) -> None:
         assert self._link is not None
         learnt = self._now()
-        if restarted:
-            self._switch_lost(learnt)
         self._turn += 1
         turn = self._turn
         await self._from_cel(learnt)
         channels = await self._snapshot(turn)
         if channels is None:
             return
+        if self._restarted:
+            self._restarted = False
+            self._switch_lost(learnt, {channel.case for channel in channels})
+        self.on_start_told()
         book, now = self._owner.book, self._now()
         coming = about_to_come(book, learnt)
-        for seen in differences(book, channels, self._translator, now, coming):
-            self._owner.see(seen)
         citizens = [c for c in channels if c.unique == c.case and c.context != "goodbye"]
         unsaid = [c for c in citizens if not self._owner.not_ended(c.case)]
+        for seen in differences(book, channels, self._translator, now, coming):
+            self._owner.see(seen)  # where the citizen is tells nothing while the call is ending
         if coming or unsaid:
             self._spawn(self._look_later(), "second look")
         since, self._lost_at = self._lost_at, None
@@ -290,8 +296,12 @@ class SwitchService:
         except ActionError as error:  # the next login looks again
             _log.warning("snapshot.no_members", reason=str(error))
 
-    def _switch_lost(self, learnt: datetime) -> None:
+    def _switch_lost(self, learnt: datetime, there: set[str]) -> None:
+        """Calls that Asterisk has not any more went with its earlier life, after all that its log
+        tells of them."""
         for call in list(live_calls(self._owner.book)):
+            if call.id in there:
+                continue
             at = call.seen_at or learnt
             self._owner.see(Noted(call=call.id, at=at, learnt=learnt, what=E.SWITCH_LOST))
             for leg in list(call.legs.values()):

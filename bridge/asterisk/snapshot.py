@@ -106,6 +106,7 @@ def differences(
 ) -> Iterator[AnySeen]:
     """Things seen that bring the book to what is true on the switch. Pure but for its inputs.
     Of the legs in `coming` their absence tells nothing."""
+    over = [call.id for call in book.calls.values() if not call.live]
     by_case: dict[str, list[Channel]] = {}
     for channel in channels:
         by_case.setdefault(channel.case, []).append(channel)
@@ -118,6 +119,9 @@ def differences(
     for case, there in by_case.items():
         if case in book.calls or any(channel.unique == case for channel in there):
             yield from _legs(book, case, there, translator, now)
+    for case in over:  # the link failed before everybody had been hung up
+        if case in by_case:
+            yield Noted(call=case, at=now, learnt=now, what=E.CITIZEN_GONE, leg=case)
 
 
 def there_of(by_case: Mapping[str, list[Channel]], call: Call) -> list[Channel]:

@@ -143,10 +143,12 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Nobody is being called any more: the lock on a second third is taken away."""
+    """Nobody is being called any more: the lock on a second third is taken away. One that the
+    seat's key has taken meanwhile stays, unless it was the key's third that ended (`by_key`)."""
 
     call: str
     citizen: str
+    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

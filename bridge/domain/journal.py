@@ -56,7 +56,9 @@ def iso(moment: datetime) -> str:
     """UTC text with microseconds, the only form in which times are stored. Refuses naive times."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone cannot be stored; pass an aware datetime")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
 
 
 def parse_iso(text: str) -> datetime:

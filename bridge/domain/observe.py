@@ -106,6 +106,8 @@ def _born(work: Work, seen: Born) -> None:
         if not work.call.live:
             return
         work.fact("leg.late", seen.leg)
+    if seen.handoff and seen.handoff not in work.call.handoffs:
+        _asked_by_key(work, seen.handoff, work.call.seat)
     work.fact(
         "call.originated",
         seen.leg,
@@ -175,10 +177,13 @@ def _gone(work: Work, seen: Gone) -> None:
         work.handoff(handoff, event, seen.cause)
         if any(made.kind == "handoff.fallback" for made in work.facts):
             _try_fallback(work, leg)
-    if leg.seat and (call.intent or {}).get("kind") == "consult":
+    if leg.seat:
         _give_up_consulting(work, leg.seat, seen)
     if leg.id == call.id:
+        wanted = _not_called_yet(call)
         work.event(E.CITIZEN_GONE)
+        if wanted is not None:
+            work.fact("call.connectionCleared", wanted.id, cause=38, seat=None)
         _clear_the_others(work)
     elif leg.role is Role.SEAT and never_joined and not _seat_rings(call):
         work.event(E.SEAT_GAVE_UP)
@@ -188,13 +193,19 @@ def _gone(work: Work, seen: Gone) -> None:
 
 def _give_up_consulting(work: Work, seat: str | None, seen: Gone | Noted) -> None:
     """The seat does not come to wait: the third it wanted to consult is not called any more."""
-    intent = work.call.intent or {}
-    leg = leg_of(work.call, str(intent.get("leg")))
-    handoff = work.call.handoffs.get(str(intent.get("handoff")))
-    if leg is None or leg.channel or not leg.live or handoff is None or handoff.seat != seat:
+    leg = _not_called_yet(work.call)
+    handoff = work.call.handoffs.get(leg.handoff or "") if leg is not None else None
+    if leg is None or handoff is None or handoff.seat != seat:
         return
     work.fact("call.intends", intent=None)
     _gone(work, Gone(call=seen.call, at=seen.at, learnt=seen.learnt, leg=leg.id, cause=38))
+
+
+def _not_called_yet(call: Call) -> Leg | None:
+    """Whom a seat wants to consult, as long as no call to them is known."""
+    intent = call.intent or {}
+    leg = leg_of(call, str(intent.get("leg"))) if intent.get("kind") == "consult" else None
+    return leg if leg is not None and leg.live and not leg.channel else None
 
 
 def _clear_the_others(work: Work) -> None:
@@ -224,8 +235,19 @@ def _try_fallback(work: Work, failed: Leg) -> None:
     work.wanted.append(F.DIAL_THIRD)
 
 
+_ALONE = (E.CITIZEN_ALONE, E.CITIZEN_WAITS, E.CITIZEN_HELD)
+
+
+def _is_late(call: Call, seen: Noted) -> bool:
+    """The citizen was alone, and a snapshot has told since who is there now."""
+    when = call.seen_at
+    return call.citizen.bridge is not None and when is not None and seen.at < when
+
+
 def _noted(work: Work, seen: Noted) -> None:
     call = work.call
+    if seen.what in _ALONE and _is_late(call, seen):
+        return
     leg = leg_of(call, seen.leg)
     if seen.what is E.PARTY_HELD and leg is not None and not leg.held:
         work.fact("call.held", leg.id)
@@ -241,10 +263,12 @@ def _noted(work: Work, seen: Noted) -> None:
         return
     if seen.what is E.CITIZEN_ALONE and call.live:
         work.fact("call.alone", call.id, cause=seen.cause)
-    if seen.what is E.NOT_HELD and (call.intent or {}).get("kind") == "consult":
+    if seen.what is E.NOT_HELD:
         _give_up_consulting(work, leg.seat if leg else None, seen)
     if seen.what is E.NOT_ENDED and call.state is S.ENDING:
         work.fact("call.ending", by=None)
+    if seen.what is E.CITIZEN_GONE and not call.live:
+        _clear_the_others(work)
     work.event(seen.what)
     if seen.what is E.NOT_ENDED and call.state is S.PARTED:
         work.event(_company(call))
@@ -259,9 +283,13 @@ def _keyed(work: Work, seen: Keyed) -> None:
     call, leg = work.call, leg_of(work.call, seen.leg)
     if seen.handoff in call.handoffs:
         return
-    seat = leg.seat if leg else None
+    _asked_by_key(work, seen.handoff, leg.seat if leg else None)
+
+
+def _asked_by_key(work: Work, handoff: str, seat: str | None) -> None:
+    """What the desk asks for is stored before it is done: a handoff not known is the key's."""
     work.actor = f"seat:{seat}" if seat else "seat"
-    work.fact("handoff.requested", seen.handoff, kind="key", target="12345", seat=seat, leave=False)
+    work.fact("handoff.requested", handoff, kind="key", target="12345", seat=seat, leave=False)
     work.actor = "switch"
 
 

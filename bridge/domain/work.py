@@ -115,7 +115,8 @@ class Work:
         was_called = handoff.being_called
         self.fact("handoff.ended", handoff.id, outcome=ended, cause=cause)
         if was_called and self.call.live and self.call.citizen.live:
-            self.acts.append(Release(self.call.id, self.call.channel))
+            by_key = handoff.kind == "key"
+            self.acts.append(Release(self.call.id, self.call.channel, by_key))
 
     @staticmethod
     def _outcome(handoff: Handoff, outcome: str | None, cause: int) -> str:

@@ -274,6 +274,7 @@ class Calls:
                 raise Refused(error.code) from error
         except ActUnknown as error:
             _log.error("act.unknown", act=type(act).__name__, call=act.call, reason=str(error))
+            self.look_again()
             if asked and isinstance(act, DialThird):
                 raise Refused("outcome-unknown") from error
 
@@ -350,15 +351,16 @@ class Calls:
         at = self._clock.now()
         facts, acts = agent_event(draft, seat, event, at=at, wrap_up=self._wrap_up, **about)
         work = Transaction(facts, rows_after(draft, facts), answer=Answer(key, 202, {"seat": seat}))
-        await self._store(work, seat, draft, lambda: self._seat_came_late(seat, acts))
+        await self._store(work, seat, draft, lambda: self._seat_came_late(seat))
         for fact in facts:
             self.book.apply(fact)
         return acts
 
-    def _seat_came_late(self, seat: str, acts: Sequence[AgentAct]) -> None:
+    def _seat_came_late(self, seat: str) -> None:
+        """Its acts were not done, and may be the wrong ones by now: the queue is compared."""
         self.book.seats[seat] = self._doubts.stored(seat).seats[seat]
         self.note(Fact("seat.storedLate", self._clock.now(), subject=seat, actor="daemon"))
-        self._spawn(self._tell_queue(acts), f"queue member {seat}")
+        self.look_again()
 
     def agent_seen(self, seat: str, event: AE) -> None:
         """Something a seat's telephone did; while a request of the seat is stored, after it."""
@@ -397,18 +399,25 @@ class Calls:
         return out
 
     async def _tell_queue(self, acts: Sequence[AgentAct]) -> None:
+        """Acts of one seat, after those decided earlier and before those decided later."""
+        if acts:
+            await self._seat_box(acts[0].seat).in_turn(partial(self._tell_in_turn, acts))
+
+    async def _tell_in_turn(self, acts: Sequence[AgentAct]) -> None:
         for act in acts:
             try:
-                await self._seat_box(act.seat).in_turn(partial(self._switch.agent, act))
+                await self._switch.agent(act)
             except (ActRefused, ActUnknown) as error:
                 # the snapshot after the next login compares queue and seats (`members`)
                 _log.warning("agent.act_failed", act=act.what, seat=act.seat, reason=str(error))
 
     def members(self, members: Mapping[str, bool]) -> None:
         """The queue's seats, True where paused: what it was not told is told now."""
-        acts = queue_mends(self.book, members)
-        if acts:
-            self._spawn(self._tell_queue(acts), "queue members")
+        of_seat: dict[str, list[AgentAct]] = {}
+        for act in queue_mends(self.book, members):
+            of_seat.setdefault(act.seat, []).append(act)
+        for seat, acts in of_seat.items():
+            self._spawn(self._tell_queue(acts), f"queue member {seat}")
 
     # House-keeping
 

@@ -67,22 +67,23 @@ class Recorder:
     def submit(self, work: Transaction) -> asyncio.Future[None]:
         """The same, to be waited for elsewhere: done when it is known what became of it.
 
-        Urgent work takes along what was seen before of the same calls and seats, so that the order
-        of their facts holds. Raises StoreError at once while the store cannot write.
+        Raises StoreError at once while the store cannot write, unless the work is urgent.
         """
         if self.trouble and not work.urgent:
             raise StoreError(self.trouble)
-        if work.urgent:
-            self._hurry(work)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Item(work, done))
         self._wake.set()
         return done
 
-    def _hurry(self, work: Transaction) -> None:
-        about = _about(work)
+    def _hurry(self) -> None:
+        """Urgent work takes along what was seen before of the same calls and seats, also what a
+        full disk has just sent back, so that the order of their facts holds."""
+        about: set[str] = set()
         for item in reversed(self._waiting):
-            if item.done is None and not about.isdisjoint(_about(item.work)):
+            if item.work.urgent:
+                about |= _about(item.work)
+            elif about and item.done is None and not about.isdisjoint(_about(item.work)):
                 about |= _about(item.work)
                 item.work = replace(item.work, urgent=True)
 
@@ -105,6 +106,7 @@ class Recorder:
 
     async def _round(self) -> None:
         """One batch: seen things that stand together as one transaction, requests by themselves."""
+        self._hurry()
         batch = _merged(self._waiting)
         self._waiting.clear()
         work = asyncio.gather(

@@ -33,6 +33,7 @@ PUT_QUERIES: Mapping[Table, str] = {
     "peer_case": "put_peer_case",
 }
 """Query for each table, in the order in which rows refer to each other: cases first."""
+_PUT_ORDER = {query: place for place, query in enumerate(PUT_QUERIES.values())}
 
 _ENCODE = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
@@ -73,7 +74,7 @@ def prepare(work: Transaction) -> Prepared:
     facts = tuple((fact, _fact(fact)) for fact in work.facts)
     rows = sorted(
         (_row(row, work.facts) for row in work.rows),
-        key=lambda row: list(PUT_QUERIES.values()).index(row.query),
+        key=lambda row: _PUT_ORDER[row.query],
     )
     messages = tuple(_message(message) for message in work.messages)
     answer = _answer(work.answer) if work.answer else None

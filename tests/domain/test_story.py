@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from bridge.domain.conversation import E, S
 from bridge.domain.errors import Refused
 from bridge.domain.handoff import UNSEEN, H
 from bridge.domain.observe import is_over
-from bridge.domain.seen import Keyed
+from bridge.domain.seen import Keyed, Noted
 from tests.domain.story import CALL, WITH_FALLBACK, Story
 
 
@@ -533,3 +534,54 @@ def test_a_radio_group_takes_no_call_and_is_no_company() -> None:
         story.ask(E.LEAVE)
     assert refused.value.code == "would-leave-citizen-alone"
     assert [type(act) for act in story.ask(E.LEAVE, confirm=True)] == [Clear]
+
+
+def test_a_third_whose_key_was_not_seen_is_the_keys_and_ends_with_its_lock() -> None:
+    """What the desk asks for is stored first, so a handoff that nobody knows is the key's."""
+    story = Story().talking()
+    story.born("k1", "hotline", Role.HOTLINE, "key-1764000000-1")
+    called = story.call.called()
+    assert called is not None
+    assert (called.kind, called.seat, called.leg) == ("key", "8001", "k1")
+    with pytest.raises(Refused, match="third-already-called"):
+        story.ask(E.THREE_WAY)
+    story.gone("k1", 17)
+    assert story.handoff("key-1764000000-1").outcome == "busy"
+    assert story.acts[-1] == Release(CALL, story.call.channel, by_key=True)
+    story.check()
+
+
+def test_a_lock_that_the_key_has_taken_stays_when_another_third_ends() -> None:
+    story = Story().talking()
+    story.ask(E.THREE_WAY)
+    story.born("leg-THREE_WAY", "hotline", Role.HOTLINE, "h-THREE_WAY")
+    story.gone("leg-THREE_WAY", 17)
+    assert story.acts[-1] == Release(CALL, story.call.channel, by_key=False)
+
+
+def test_whoever_is_left_of_a_call_that_is_over_is_hung_up_when_the_link_is_back() -> None:
+    story = Story().three()
+    story.gone(CALL)
+    story.acts.clear()
+    story.note(E.CITIZEN_GONE, CALL)
+    assert {act.leg for act in story.acts if isinstance(act, Clear)} == {"s1", "leg-THREE_WAY"}
+
+
+def test_being_alone_is_no_news_once_a_later_look_found_somebody_there() -> None:
+    story = Story().talking()
+    before = story.now - timedelta(seconds=1)
+    story.see(Noted(call=CALL, at=before, what=E.CITIZEN_ALONE, leg=CALL))
+    assert story.state() is S.TALKING
+    story.exit("b1", CALL, "s1")
+    story.note(E.CITIZEN_ALONE, CALL)
+    assert story.state() is S.QUEUED
+
+
+def test_a_consultation_that_was_not_called_yet_ends_with_the_citizen() -> None:
+    story = Story().talking()
+    story.ask(E.CONSULT)
+    story.gone(CALL)
+    assert story.handoff("h-CONSULT").outcome == "citizen_left"
+    story.gone("s1")
+    assert is_over(story.call)
+    story.check()
