@@ -2,6 +2,7 @@
 
 python -m tests.simulation --seeds 10000        # one JSON line at the end
 python -m tests.simulation --seed 52            # replay, with its trace
+python -m tests.simulation --seed 52 --mutant no-canary
 python -m tests.simulation --mutants            # one JSON line for each planted bug
 """
 
@@ -13,9 +14,10 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.world import Outcome, run
+from tests.simulation.world import Kinds, Outcome, run
 
 
 def _brief(seed: int) -> tuple[int, str, float, dict[str, int]]:
@@ -82,11 +84,14 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1_000)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--mutants", action="store_true")
+    parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS])
     asked = parser.parse_args()
     if asked.mutants:
         return _mutants(asked.seeds)
     if asked.seed:
-        return max(_one(run(seed), asked.digest) for seed in asked.seed)
+        planted = next((one for one in MUTANTS if one.name == asked.mutant), None)
+        with planted.planted() if planted else nullcontext(Kinds()) as kinds:
+            return max(_one(run(seed, kinds), asked.digest) for seed in asked.seed)
     return _many(asked.first, asked.seeds)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bridge.domain.call import Book, Call, as_json, call_doc
@@ -16,6 +16,8 @@ from tests.simulation.switch import Chan
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+Look = Callable[[Daemon], Iterator[str]]
 
 
 class Checks:
@@ -73,74 +75,70 @@ class Checks:
     def _fail(self, words: str) -> None:
         self.world.fail(words)
 
-    # Afterwards
+    # Afterwards: each look gives what it finds broken
 
-    def at_rest(self) -> None:
+    def at_rest(self) -> list[str]:
         """All faults are healed and nobody does anything: the daemon knows what is true."""
-        daemon = self._daemon()
-        if daemon is None:
-            return
-        self._acts_once()
-        self._citizens()
-        self._truth(daemon)
-        self._agents(daemon)
-        self._durable(daemon)
+        return self._broken(self._truth, self._agents)
 
-    def at_the_end(self) -> None:
-        """Every call is over: every call and handoff has its end."""
-        daemon = self._daemon()
-        if daemon is None:
-            return
-        self._acts_once()
-        self._citizens()
-        for call in daemon.view.book.calls.values():
-            if call.live or any(leg.live for leg in call.legs.values()):
-                self._fail(f"call {call.id} is over and shown as {call.state.value}")
-            for handoff in call.handoffs.values():
-                if handoff.outcome is None:
-                    self._fail(f"handoff {handoff.id} has no end: {handoff.state.value}")
-        if daemon.room.book.calls:
-            self._fail(f"calls stay in memory: {list(daemon.room.book.calls)}")
-        self._durable(daemon)
-        self._everything_told()
+    def at_the_end(self) -> list[str]:
+        """Every call is over: every call and handoff has its end, every report was taken."""
+        return self._broken(self._all_over, self._everything_told)
 
-    def _daemon(self) -> Daemon | None:
+    def _broken(self, *looks: Look) -> list[str]:
         daemon = self.world.daemon
         if daemon is None or not daemon.ready or not daemon.link.state.usable:
-            self._fail("the daemon has not come back")
-            return None
+            return ["the daemon has not come back"]
         self._alarms(daemon)
-        return daemon
+        for look in (self._nobody_asks, self._acts_once, self._citizens, *looks, self._durable):
+            found = list(look(daemon))
+            if found:
+                return found
+        return []
 
-    def _acts_once(self) -> None:
+    def _nobody_asks(self, _: Daemon) -> Iterator[str]:
+        if self.world.people.asking:
+            yield f"{self.world.people.asking} requests have no end"
+
+    def _acts_once(self, _: Daemon) -> Iterator[str]:
         """No voice act twice: a handoff's third is called once by each of its two ways."""
         dialled: set[tuple[str, str]] = set()
         for one in self.world.switch.dialled:
             if one.handoff and (one.handoff, one.dial) in dialled:
-                self._fail(f"handoff {one.handoff} was dialled twice by {one.dial}")
+                yield f"handoff {one.handoff} was dialled twice by {one.dial}"
             dialled.add((one.handoff, one.dial))
         for words in self.world.switch.doubly:
-            self._fail(f"two thirds were called at once: {words}")
+            yield f"two thirds were called at once: {words}"
         keys: dict[object, int] = {}
         for entry in self.world.disk.synced.journal:
             if entry.fact.kind == "call.service":
                 keys[entry.fact.data["key"]] = keys.get(entry.fact.data["key"], 0) + 1
         for key, times in keys.items():
             if times > 1:
-                self._fail(f"request {key} was carried out {times} times")
+                yield f"request {key} was carried out {times} times"
 
-    def _citizens(self) -> None:
+    def _citizens(self, _: Daemon) -> Iterator[str]:
         """A citizen's call ends by the citizen, by a goodbye, by the desk's word, or Asterisk."""
         for case, (by, cause) in self.world.switch.ends.items():
             if by in ("citizen", "asterisk", "plan"):
                 continue
             if by == "daemon" and case in self.world.people.clearing:
                 continue
-            self._fail(f"citizen {case} was dropped by {by} with cause {cause}")
+            yield f"citizen {case} was dropped by {by} with cause {cause}"
+
+    def _all_over(self, daemon: Daemon) -> Iterator[str]:
+        for call in daemon.view.book.calls.values():
+            if call.live or any(leg.live for leg in call.legs.values()):
+                yield f"call {call.id} is over and shown as {call.state.value}"
+            for handoff in call.handoffs.values():
+                if handoff.outcome is None:
+                    yield f"handoff {handoff.id} has no end: {handoff.state.value}"
+        if daemon.room.book.calls:
+            yield f"calls stay in memory: {list(daemon.room.book.calls)}"
 
     # The switch's truth
 
-    def _truth(self, daemon: Daemon) -> None:
+    def _truth(self, daemon: Daemon) -> Iterator[str]:
         cases: dict[str, dict[str, Chan]] = {}
         for chan in self.world.switch.channels.values():
             if chan.case:
@@ -150,25 +148,25 @@ class Checks:
             if case not in there:
                 continue  # legs whose citizen has just gone
             if call is None:
-                self._fail(f"call {case} is on the switch and not known")
+                yield f"call {case} is on the switch and not known"
                 continue
-            self._call(call, there)
+            yield from self._call(call, there)
         for call in daemon.room.book.calls.values():
             if call.live and call.id not in cases:
-                self._fail(f"call {call.id} is gone and believed to be {call.state.value}")
+                yield f"call {call.id} is gone and believed to be {call.state.value}"
 
-    def _call(self, call: Call, there: dict[str, Chan]) -> None:
+    def _call(self, call: Call, there: dict[str, Chan]) -> Iterator[str]:
         for leg in call.legs.values():
             if leg.live and leg.id not in there:
-                self._fail(f"leg {leg.id} ({leg.name}) of {call.id} is gone and believed alive")
+                yield f"leg {leg.id} ({leg.name}) of {call.id} is gone and believed alive"
         for unique, chan in there.items():
             leg_ = call.legs.get(unique)
             if leg_ is None or not leg_.live:
-                self._fail(f"leg {unique} ({chan.name}) of {call.id} lives and is not known")
+                yield f"leg {unique} ({chan.name}) of {call.id} lives and is not known"
                 continue
             bridge = chan.bridge.id if chan.bridge else None
             if leg_.bridge != bridge:
-                self._fail(f"leg {unique} is in {bridge}, believed in {leg_.bridge}")
+                yield f"leg {unique} is in {bridge}, believed in {leg_.bridge}"
         citizen = there[call.id]
         others = len(citizen.bridge.members) - 1 if citizen.bridge else 0
         state = call.state
@@ -179,92 +177,92 @@ class Checks:
         else:
             fits = state in _ALONE.get(citizen.context, set(S)) and state not in _WITH_OTHERS
         if not fits:
-            self._fail(
-                f"call {call.id}: {others} others in {citizen.context}, believed {state.value}"
-            )
+            yield (f"call {call.id}: {others} others in {citizen.context}, believed {state.value}")
 
-    def _agents(self, daemon: Daemon) -> None:
+    def _agents(self, daemon: Daemon) -> Iterator[str]:
         members = self.world.switch.members
         for seat in daemon.room.book.seats.values():
             member = members.get(seat.id)
             if seat.state == "loggedOff":
                 if member is not None:
-                    self._fail(f"seat {seat.id} is logged off and in the queue")
+                    yield f"seat {seat.id} is logged off and in the queue"
                 continue
             if not seat.agent:
                 continue
             if member is None:
-                self._fail(f"seat {seat.id} is {seat.state} and not in the queue")
+                yield f"seat {seat.id} is {seat.state} and not in the queue"
             elif seat.state in _PAUSED and member.paused is not _PAUSED[seat.state]:
-                self._fail(f"seat {seat.id} is {seat.state}, in the queue paused={member.paused}")
+                yield f"seat {seat.id} is {seat.state}, in the queue paused={member.paused}"
 
     # Store, memory and screen tell the same
 
-    def _durable(self, daemon: Daemon) -> None:
+    def _durable(self, daemon: Daemon) -> Iterator[str]:
         disk = self.world.disk
         if disk.log and not daemon.store.busy:
-            self._fail(f"{len(disk.log)} writes wait for a sync at rest")
+            yield f"{len(disk.log)} writes wait for a sync at rest"
         if daemon.recorder.waiting > 1 or daemon.recorder.trouble:
-            self._fail(f"{daemon.recorder.waiting} wait: {daemon.recorder.trouble}")
+            yield f"{daemon.recorder.waiting} wait: {daemon.recorder.trouble}"
         for seq, entry in self.shown.items():
             if seq > len(disk.synced.journal) or disk.synced.journal[seq - 1].hash != entry.hash:
-                self._fail(f"entry {seq} {entry.fact.kind} was shown and is lost")
+                yield f"entry {seq} {entry.fact.kind} was shown and is lost"
         seen: set[str] = set()
         for entry in disk.synced.journal:
             text = body(entry.fact)
             if text in seen and entry.fact.kind in _ONCE:
-                self._fail(f"entry {entry.seq} {entry.fact.kind} is in the journal twice")
+                yield f"entry {entry.seq} {entry.fact.kind} is in the journal twice"
             seen.add(text)
-        self._books(daemon, disk.synced)
+        yield from self._books(daemon, disk.synced)
 
-    def _books(self, daemon: Daemon, tables: Tables) -> None:
+    def _books(self, daemon: Daemon, tables: Tables) -> Iterator[str]:
         replayed = {(row.table, row.id): plain(row) for row in replay(_facts(tables))}
         for key, row in replayed.items():
             stored = tables.rows.get(key)
             if stored is None:
-                self._fail(f"{key} follows from the journal and has no row")
+                yield f"{key} follows from the journal and has no row"
             elif (stored.state, stored.doc) != (row[2], row[3]):
                 what = _difference(stored.doc, row[3])
-                self._fail(f"row {key} is not what the journal says: {what}")
+                yield f"row {key} is not what the journal says: {what}"
         for name, book in (("believed", daemon.room.book), ("shown", daemon.view.book)):
-            self._book(name, book, replayed)
+            yield from self._book(name, book, replayed)
 
-    def _book(self, name: str, book: Book, replayed: Mapping[tuple[Table, str], Plain]) -> None:
+    def _book(
+        self, name: str, book: Book, replayed: Mapping[tuple[Table, str], Plain]
+    ) -> Iterator[str]:
         for call in book.calls.values():
             doc = call_doc(call)
             doc["legs"] = [leg.id for leg in call.legs.values()]
             doc["handoffs"] = [handoff.id for handoff in call.handoffs.values()]
             row = replayed.get(("call", call.id))
             if row is None:
-                self._fail(f"call {call.id} is {name} and not in the journal")
+                yield f"call {call.id} is {name} and not in the journal"
             elif row[3] != doc:
-                self._fail(f"call {call.id} {name} differs: {_difference(doc, row[3])}")
+                yield f"call {call.id} {name} differs: {_difference(doc, row[3])}"
             for handoff in call.handoffs.values():
                 found = replayed.get(("handoff", handoff.id))
                 if found is None or found[3] != as_json(handoff):
-                    self._fail(f"handoff {handoff.id} {name} as {handoff.state}, not so stored")
+                    yield f"handoff {handoff.id} {name} as {handoff.state}, not so stored"
         for seat in book.seats.values():
             row = replayed.get(("seat", seat.id))
             if row is None or row[3] != as_json(seat):
-                self._fail(f"seat {seat.id} {name} as {seat.state} and not so in the journal")
+                yield f"seat {seat.id} {name} as {seat.state} and not so in the journal"
 
-    def _everything_told(self) -> None:
+    def _everything_told(self, _: Daemon) -> Iterator[str]:
         """Whoever called is in the journal with an end."""
         tables = self.world.disk.synced
         ends = {e.fact.call for e in tables.journal if e.fact.kind == "call.cleared"}
         for case in self.world.arrived:
             if case in self.world.switch.ends and case not in ends:
-                self._fail(f"citizen {case} called and the journal tells no end")
+                yield f"citizen {case} called and the journal tells no end"
         closed = {e.fact.call for e in tables.journal if e.fact.kind == "recording.closed"}
         for call in sorted(call for call in ends - closed if call):
-            self._fail(f"the recording of {call} was never closed")
+            yield f"the recording of {call} was never closed"
         taken = self.world.platform.taken
         for key in (*self._reports, *tables.outbox):
             if key not in taken:
-                self._fail(f"report {key} never came to the platform")
+                yield f"report {key} never came to the platform"
         for key, out in tables.outbox.items():
             if not out.done:
-                self._fail(f"report {key} is not noted as done")
+                yield f"report {key} is not noted as done"
 
 
 _ONCE = frozenset(

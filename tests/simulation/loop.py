@@ -13,7 +13,7 @@ import contextvars
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 START = 1_770_000_000.0
@@ -30,11 +30,37 @@ class Spinning(Exception):
     """The run does not come to an end."""
 
 
+class SimHandle(asyncio.TimerHandle):
+    """A callback, at once or at a time, without what only a selector or debugging needs."""
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+        self._scheduled = False
+        self._repr = None
+        self._source_traceback = None
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback, self._args = _nothing, ()
+
+
 class SimLoop(asyncio.base_events.BaseEventLoop):
     """Virtual time, seeded order. `dial` connects instead of `create_connection`."""
 
-    _ready: deque[asyncio.Handle]
-    _scheduled: list[asyncio.TimerHandle]
+    _ready: deque[SimHandle]
+    _stopping: bool
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -44,8 +70,10 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         self.errors: list[str] = []
         self.burying = False
         self._now = 0.0
+        self._timers: list[tuple[float, int, SimHandle]] = []
+        self._count = 0
         self._dead: set[int] = set()
-        self._parked: list[asyncio.Handle] = []
+        self._parked: list[SimHandle] = []
         self.set_exception_handler(self._note_error)
 
     def time(self) -> float:
@@ -59,49 +87,91 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         """At the end of a run: the dead may unwind, so that their objects can be let go."""
         self.burying = True
         self._dead.clear()
-        for handle in self._parked:
-            self._ready.append(handle)
+        self._ready.extend(self._parked)
         self._parked.clear()
         self.set_exception_handler(lambda *_: None)
 
     def _note_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.errors.append(f"{context.get('message')}: {context.get('exception')!r}")
 
-    def _run_once(self) -> None:
-        self.turns += 1
-        if self.turns > MAX_TURNS and not self.burying:
-            raise Spinning(f"{MAX_TURNS} turns at {self._now:.3f} s")
-        ready, timers = self._ready, self._scheduled
-        while timers and timers[0].cancelled():
-            heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]
-        if not ready and not self._stopping:  # type: ignore[attr-defined]
-            if not timers:
-                raise Spinning(f"nothing left to do at {self._now:.3f} s")
-            self._now = max(self._now, timers[0].when())
-        while timers and timers[0].when() <= self._now:
-            timer = heapq.heappop(timers)
-            timer._scheduled = False  # type: ignore[attr-defined]
-            if not timer.cancelled():
-                ready.append(timer)
-        for handle in self._in_order():
-            if handle.cancelled():
-                continue
-            if self._dead and handle._context.get(LIFE, 0) in self._dead:  # type: ignore[attr-defined]
-                self._parked.append(handle)
-                continue
-            handle._run()
+    def call_soon(  # type: ignore[override]
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        handle = SimHandle(0.0, callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
-    def _in_order(self) -> list[asyncio.Handle]:
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        handle = SimHandle(when, callback, args, self, context)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, handle))
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def _run_once(self) -> None:
+        """Turn after turn, until `stop`."""
+        ready, timers, pop = self._ready, self._timers, heapq.heappop
+        while True:
+            self.turns += 1
+            if self.turns > MAX_TURNS and not self.burying:
+                raise Spinning(f"{MAX_TURNS} turns at {self._now:.3f} s")
+            while timers and timers[0][2]._cancelled:
+                pop(timers)
+            if not ready and not self._stopping:
+                if not timers:
+                    raise Spinning(f"nothing left to do at {self._now:.3f} s")
+                self._now = max(self._now, timers[0][0])
+            while timers and timers[0][0] <= self._now:
+                ready.append(pop(timers)[2])
+            if len(ready) == 1:
+                self._run(ready.popleft())
+            else:
+                for handle in self._in_order():
+                    self._run(handle)
+            if self._stopping:
+                return
+
+    def _run(self, handle: SimHandle) -> None:
+        if handle._cancelled:
+            return
+        context = handle._context
+        if self._dead and context.get(LIFE, 0) in self._dead:
+            self._parked.append(handle)
+            return
+        try:
+            context.run(handle._callback, *handle._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001  as asyncio does
+            self.call_exception_handler({"message": "a callback failed", "exception": error})
+
+    def _in_order(self) -> list[SimHandle]:
         """What is ready now; woken tasks among themselves in the order of the seed."""
         batch = list(self._ready)
         self._ready.clear()
-        if len(batch) > 1:
-            places = [at for at, handle in enumerate(batch) if _wakes(handle)]
-            if len(places) > 1:
-                woken = [batch[at] for at in places]
-                self.chance.shuffle(woken)
-                for at, handle in zip(places, woken, strict=True):
-                    batch[at] = handle
+        places = [at for at, handle in enumerate(batch) if _wakes(handle)]
+        if len(places) > 1:
+            woken = [batch[at] for at in places]
+            self.chance.shuffle(woken)
+            for at, handle in zip(places, woken, strict=True):
+                batch[at] = handle
         return batch
 
     # Nothing from outside ever comes.
@@ -133,8 +203,8 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         return made
 
 
-def _wakes(handle: asyncio.Handle) -> bool:
-    return getattr(handle._callback, "__name__", "") == "task_wakeup"  # type: ignore[attr-defined]
+def _wakes(handle: SimHandle) -> bool:
+    return getattr(handle._callback, "__name__", "") == "task_wakeup"
 
 
 def in_life(life: int) -> contextvars.Context:
@@ -142,3 +212,7 @@ def in_life(life: int) -> contextvars.Context:
     context = contextvars.Context()
     context.run(LIFE.set, life)
     return context
+
+
+def _nothing(*_: object) -> None:
+    """What a cancelled callback does; it holds nothing in memory."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -22,10 +23,12 @@ from bridge.asterisk.lag_watch import LagWatch
 from bridge.asterisk.service import SwitchService
 from bridge.asterisk.session import Session
 from bridge.desk.once import Once
+from bridge.domain import observe
 from bridge.domain.acts import DialThird, Mute
+from bridge.domain.agent import AgentAct, queue_mends
 from bridge.domain.handoff import UNSEEN
 from bridge.domain.journal import Entry
-from bridge.domain.seen import AnySeen, Gone
+from bridge.domain.seen import AnySeen, Born, Gone
 from bridge.flows import outbox
 from bridge.flows.calls import Calls
 from bridge.flows.ports import ActRefused, ActUnknown, StoreError
@@ -165,9 +168,14 @@ async def _dials_again(self: Acts, call: str, citizen: str, leg: str, *rest: Any
     try:
         await _originate(self, call, citizen, leg, *rest)
     except OutcomeUnknown:
+        await asyncio.sleep(0.05)
         while not self._link.state.usable:
             await asyncio.sleep(0.05)
         await _originate(self, call, citizen, f"{leg}-2", *rest)
+
+
+async def _consults_beside_the_key(self: Acts, citizen: str) -> None:
+    pass
 
 
 async def _no_lock(self: Acts, act: Any) -> None:
@@ -182,7 +190,7 @@ def _no_judge(self: LagWatch, *_: Any) -> None:
     pass
 
 
-async def _no_snapshot(self: SwitchService, restarted: bool) -> None:
+async def _no_snapshot(self: SwitchService) -> None:
     buffered, self._buffer = self._buffer or [], None
     for event in buffered:
         self._event(event)
@@ -198,6 +206,35 @@ async def _no_cel(self: SwitchService, learnt: Any) -> None:
 
 
 def _no_members(self: Calls, members: Any) -> None:
+    pass
+
+
+def _late_acts_are_done(self: Calls, seat: str) -> None:
+    """The queue is told what was asked for, whatever has become of the seat since."""
+    record = self.book.seats[seat] = self._doubts.stored(seat).seats[seat]
+    what: Any = "unpause" if record.state == "ready" else "pause"
+    self._spawn(self._tell_queue([AgentAct("pause", seat)]), what)
+
+
+async def _seats_one_after_another(self: Calls, acts: Any) -> None:
+    for act in acts:
+        await self._seat_box(act.seat).in_turn(partial(self._tell_in_turn, [act]))
+
+
+def _members_together(self: Calls, members: Any) -> None:
+    self._spawn(self._tell_queue(queue_mends(self.book, members)), "queue members")
+
+
+def _late_leg_stays_ended(work: Any, seen: Any) -> None:
+    known = work.call.legs.get(seen.leg)
+    if known is None or known.live:
+        _born(work, seen)
+
+
+_born = observe._born
+
+
+def _never_hurries(self: Recorder) -> None:
     pass
 
 
@@ -236,7 +273,7 @@ class Mutant:
     name: str
     bias: tuple[str, str] | None = None
     store: type[SimStore] = SimStore
-    patches: tuple[tuple[type, str, Callable[..., Any]], ...] = ()
+    patches: tuple[tuple[object, str, Any], ...] = ()
 
     @contextmanager
     def planted(self) -> Iterator[Kinds]:
@@ -255,7 +292,7 @@ class Mutant:
 
 
 @contextmanager
-def _patched(patches: list[tuple[type, str, Callable[..., Any]]]) -> Iterator[None]:
+def _patched(patches: list[tuple[object, str, Any]]) -> Iterator[None]:
     if not patches:
         yield
         return
@@ -311,6 +348,28 @@ MUTANTS = (
         "queue-not-compared", ("action.received", "cut"), patches=((Calls, "members", _no_members),)
     ),
     Mutant(
+        "late-request-tells-the-queue", patches=((Calls, "_seat_came_late", _late_acts_are_done),)
+    ),
+    Mutant(
+        "seats-told-one-after-another",
+        ("snapshot.begun", "late"),
+        patches=(
+            (Calls, "_tell_queue", _seats_one_after_another),
+            (Calls, "members", _members_together),
+        ),
+    ),
+    Mutant(
+        "urgent-work-overtakes",
+        ("store.queued", "disk-full"),
+        patches=((Recorder, "_hurry", _never_hurries),),
+    ),
+    Mutant(
+        "late-leg-stays-ended",
+        ("originate.received", "party-goes"),
+        patches=((observe, "_HANDLERS", {**observe._HANDLERS, Born: _late_leg_stays_ended}),),
+    ),
+    Mutant("consults-beside-the-key", patches=((Acts, "_no_key_calls", _consults_beside_the_key),)),
+    Mutant(
         "originate-sent-again",
         ("originate.done", "cut"),
         patches=((Acts, "_originate", _dials_again),),
@@ -345,4 +404,6 @@ MUTANTS = (
     ),
 )
 """Where a bug was once real, the simulation has found it: refused-mute-ends-the-leg,
-late-commit-ignored, unknown-taken-for-done, queue-not-compared, open-recordings-stay-open."""
+late-commit-ignored, unknown-taken-for-done, queue-not-compared, open-recordings-stay-open,
+late-request-tells-the-queue, seats-told-one-after-another, urgent-work-overtakes,
+late-leg-stays-ended, consults-beside-the-key."""

@@ -48,6 +48,9 @@ class People:
     def __init__(self, world: World) -> None:
         self.world = world
         self.calm = False
+        self.haste = world.shape.haste
+        self.asking = 0
+        """Requests whose end is not known to who asked."""
         self.told: list[Told] = []
         self.clearing: set[str] = set()
         """Calls whose end somebody has asked for."""
@@ -79,10 +82,10 @@ class People:
         draw = self.world.chance.random
         if draw.random() < 0.5:
             cause = 44 if draw.random() < 0.15 else 16
-            stays = self.world.chance.delay(0.5, 40.0)
+            stays = self.world.chance.delay(0.5, 40.0 / self.haste)
             self._later(stays, lambda: self._hangs_up(chan, cause))
         if chan.kind == "seat" and draw.random() < 0.25:
-            self._later(draw.random() * 10, lambda: self._presses_key(chan))
+            self._later(draw.random() * 10 / self.haste, lambda: self._presses_key(chan))
 
     def _hangs_up(self, chan: Chan, cause: int) -> None:
         if not self.calm:
@@ -106,7 +109,7 @@ class People:
     async def citizen(self) -> None:
         """Dials 110, and some time hangs up."""
         world, draw = self.world, self.world.chance.random
-        await asyncio.sleep(draw.random() * 20)
+        await asyncio.sleep(draw.random() * 20 / self.haste)
         number = f"138{draw.randrange(10**8):08d}"
         variables = {"ENTRY": "110", "NUMBER": number}
         chan = world.switch.new("citizen", "trunk", "", **variables)
@@ -114,7 +117,7 @@ class People:
         world.trace(f"citizen {chan.unique}")
         world.switch.run(chan, "police110")
         if draw.random() < 0.6:
-            await asyncio.sleep(1.0 + draw.random() * 40)
+            await asyncio.sleep(1.0 + draw.random() * 40 / self.haste)
             world.switch.hang_up(chan, 16, "citizen")
 
     # Seats at the desk
@@ -122,12 +125,12 @@ class People:
     async def seat(self, seat: str) -> None:
         """Logs on, is ready, and uses the services of the desk."""
         draw = self.world.chance.random
-        await asyncio.sleep(draw.random() * 2)
+        await asyncio.sleep(draw.random() * 2 / self.haste)
         grant = Grant(f"T-{seat}", "T", seat)
         await self._agent(grant, AE.LOG_ON)
         await self._agent(grant, AE.SET_READY)
         while not self.calm:
-            await asyncio.sleep(self.world.chance.delay(0.05, 6.0))
+            await asyncio.sleep(self.world.chance.delay(0.05, 6.0 / self.haste))
             ask = self._something(seat)
             if ask is not None:
                 await self._ask(grant, ask)
@@ -138,7 +141,7 @@ class People:
         """Sends reports to the platform: a fact and its message in one transaction."""
         draw = self.world.chance.random
         while not self.calm:
-            await asyncio.sleep(draw.random() * 8)
+            await asyncio.sleep(draw.random() * 8 / self.haste)
             daemon = self.world.daemon
             if daemon is None or not daemon.ready or self.calm:
                 continue
@@ -166,7 +169,7 @@ class People:
         draw = self.world.chance.random
         grant = Grant("L-9", "L", LEADER)
         while not self.calm:
-            await asyncio.sleep(5.0 + draw.random() * 30)
+            await asyncio.sleep((5.0 + draw.random() * 30) / self.haste)
             daemon = self.world.daemon
             calls = list(daemon.view.book.calls.values()) if daemon and daemon.ready else []
             if calls and not self.calm:
@@ -222,7 +225,7 @@ class People:
         wait = self.world.chance.random.choice((0.0, 0.0, 1.0))
         call = ask.call or ""
         self.world.asked[ask.key] = ask
-        if ask.service is E.THREE_WAY and self.world.chance.random.random() < 0.15:
+        if ask.service in (E.THREE_WAY, E.CONSULT) and self.world.chance.random.random() < 0.15:
             self._later(
                 self.world.chance.delay(1e-4, 8e-3), lambda: self._key_too(grant.seat, call)
             )
@@ -234,6 +237,15 @@ class People:
         self, work: Callable[[Daemon], object], key: str, what: E | AE, call: str
     ) -> None:
         """Ask; when no answer comes in time, ask again with the same key."""
+        self.asking += 1
+        try:
+            await self._again_and_again(work, key, what, call)
+        finally:
+            self.asking -= 1
+
+    async def _again_and_again(
+        self, work: Callable[[Daemon], object], key: str, what: E | AE, call: str
+    ) -> None:
         for _ in range(4):
             code = await self._once(work, key, what.value)
             if code is not None:
