@@ -348,7 +348,9 @@ MUTANTS = (
         "queue-not-compared", ("action.received", "cut"), patches=((Calls, "members", _no_members),)
     ),
     Mutant(
-        "late-request-tells-the-queue", patches=((Calls, "_seat_came_late", _late_acts_are_done),)
+        "late-request-tells-the-queue",
+        ("store.queued", "disk-stuck"),
+        patches=((Calls, "_seat_came_late", _late_acts_are_done),),
     ),
     Mutant(
         "seats-told-one-after-another",
