@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +16,8 @@ from bridge.flows.orders import Orders
 CHECK_SECONDS = 60.0
 """Deadline of one check of one wire."""
 AT_ONCE = 8
+AGAIN_SECONDS = 300.0
+"""A unit without a working wire is looked at again after this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,24 @@ class UnitChecks:
         self.results: dict[str, dict[ChannelKind, Checked]] = {}
 
     async def run(self) -> None:
-        """Check all units, again and again, until cancelled."""
+        """Check all units, again and again, until cancelled; one without a working wire is looked
+        at again soon: its gateway may only have been starting."""
         while True:
-            await asyncio.gather(*(self.check(unit) for unit in self._orders.units))
-            await asyncio.sleep(self._every.total_seconds())
+            await self._round(self._orders.units)
+            rest = self._every.total_seconds()
+            while rest > 0:
+                pause = min(AGAIN_SECONDS, rest)
+                await asyncio.sleep(pause)
+                rest -= pause
+                if rest > 0:
+                    await self._round([unit for unit in self.results if not self.works(unit)])
+
+    async def _round(self, units: Iterable[str]) -> None:
+        await asyncio.gather(*(self.check(unit) for unit in units))
+
+    def works(self, unit: str) -> bool:
+        """Whether some wire of the unit worked when last looked at."""
+        return any(not one.words for one in self.results.get(unit, {}).values())
 
     async def check(self, ident: str) -> Mapping[ChannelKind, Checked]:
         """Check the wires of one unit now; the results are durable when this returns.
@@ -56,9 +72,8 @@ class UnitChecks:
         data: dict[str, Json] = {"wires": wires}
         now = self._orders.clock.now()
         await self._orders.note(Fact("unit.checked", now, subject=ident, data=data))
-        works = any(not one.words for one in found.values())
         words = f"单位 {unit.name} 没有可用的通道 / unit {ident} has no working wire"
-        self._orders.alarm(f"unit.{ident}", "" if works else words)
+        self._orders.alarm(f"unit.{ident}", "" if self.works(ident) else words)
         return found
 
     async def _one(self, unit: Unit, channel: ChannelKind) -> Checked:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +81,39 @@ async def test_a_cable_pulled_in_a_command_is_repeated_once_with_the_mark(tmp_pa
         assert ["可能重复" in text for text in room.shown()] in ([True], [False, True])
         room.terminal.status_from(OFFICER, ARRIVED)
         await room.until(ident, state="arrived")
+
+
+@pytest.mark.req("LL-09")
+async def test_the_way_to_a_unit_is_checked_and_no_way_left_is_an_alarm(tmp_path: Path) -> None:
+    async with both(tmp_path) as room:
+        await room.start()
+        ident = await room.order("请速到场。")
+        await room.attempt(ident, "radio", "read")
+        found = await room.desk.must("POST", "units/water/test")
+        assert {wire["channel"]: wire["works"] for wire in found["wires"]} == {
+            "radio": True,
+            "sms": True,
+        }
+        room.terminal.set_coverage(False)
+        room.modem.ways.network = False
+
+        async def none_works() -> Mapping[str, Any] | None:
+            found = await room.desk.must("POST", "units/water/test")
+            return None if any(wire["works"] for wire in found["wires"]) else found
+
+        lost = await room.desk.wait_for(none_works, 40, "no wire works")
+        words = {wire["channel"]: wire["words"] for wire in lost["wires"]}
+        assert words["radio"].startswith("radio-1: 未登记")
+        assert words["sms"].startswith("sms-1: 未登记")
+        alarms = (await room.desk.must("GET", "snapshot"))["alarms"]
+        named = {alarm["alarm"]: alarm["words"] for alarm in alarms}
+        assert "unit water has no working wire" in named["unit.water"]
+        assert {"gateway.radio-1", "gateway.sms-1"} <= set(named)
+        room.terminal.set_coverage(True)
+
+        async def cleared() -> bool:
+            await room.desk.must("POST", "units/water/test")
+            names = [one["alarm"] for one in (await room.desk.must("GET", "snapshot"))["alarms"]]
+            return not {"unit.water", "gateway.radio-1"} & set(names)
+
+        assert await room.desk.wait_for(cleared, 20, "the alarms are over")
