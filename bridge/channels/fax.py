@@ -20,8 +20,8 @@ from typing import Any, Final, Protocol
 import structlog
 
 from bridge.channels.fax_files import keep
-from bridge.channels.ports_client import PortsClient, PortsRefused
-from bridge.channels.radio import GatewayChannel
+from bridge.channels.ports_client import PortsRefused
+from bridge.channels.radio import GatewayChannel, Ports
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, OrderSheet, Received, Says
 from bridge.domain.paper import Paper, PaperError
 from bridge.flows.ports import Clock, FromChannel
@@ -78,7 +78,7 @@ class FaxChannel(GatewayChannel):
 
     def __init__(
         self,
-        client: PortsClient,
+        client: Ports,
         paper: MakePaper,
         tell: FromChannel,
         clock: Clock,

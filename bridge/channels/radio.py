@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from bridge.channels.ports_client import PortsAway, PortsClient, PortsRefused
+from bridge.channels.ports_client import PortsAway, PortsRefused
 from bridge.channels.radio_words import (
     MAP27_STATUS,
     STATUS_WORDS,
@@ -42,12 +42,18 @@ _CAUSES: Final = {cause.value: cause for cause in Cause}
 _WITHDRAWN: Final = "withdrawn"
 
 
+class Ports(Protocol):
+    """The way to the port process: `PortsClient`."""
+
+    async def submit(self, body: dict[str, Any]) -> None: ...
+
+    async def ask(self, kind: str, **values: Any) -> dict[str, Any]: ...
+
+
 class GatewayChannel:
     """The wire `radio` or `sms`."""
 
-    def __init__(
-        self, kind: ChannelKind, client: PortsClient, tell: FromChannel, clock: Clock
-    ) -> None:
+    def __init__(self, kind: ChannelKind, client: Ports, tell: FromChannel, clock: Clock) -> None:
         self.kind = kind
         self._client = client
         self._tell = tell

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any, Literal
 
 from bridge.app.orders import Post
 from bridge.channels.phone import PhoneChannel
+from bridge.channels.radio import GatewayPost
 from bridge.channels.terminal import TerminalChannel
 from bridge.domain.call import Book
 from bridge.domain.errors import Refused
@@ -22,6 +23,7 @@ from bridge.domain.journal import Entry, Fact, Json
 from bridge.domain.ladder import URGENT
 from bridge.domain.order_book import GROUPS, OrderBook, order_of
 from bridge.domain.order_state import O
+from bridge.flows.fax_desk import RULES_CURSOR, FaxDesk
 from bridge.flows.order_desk import Asker, OrderAsk, OrderDesk
 from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
 from bridge.flows.orders import Orders, Site
@@ -41,6 +43,7 @@ from tests.channels.test_phone import Quiet
 from tests.domain.order_story import HOUSING, WATER
 from tests.simulation.chance import Chance
 from tests.simulation.daemon import SimClock
+from tests.simulation.fax import SimFax, SimPorts, paper, policy
 from tests.simulation.loop import SimLoop, Spinning, in_life
 from tests.simulation.store import Disk, SimStore
 
@@ -157,8 +160,14 @@ class Life:
             )
             orders.restore(await reads.facts())
             inbox = Inbox(orders, await self.store.reader.cursor(TRIES_CURSOR))
-            self._wires(orders, Post(orders, inbox), clock, spawn)
+            post = Post(orders, inbox)
+            self._wires(orders, post, clock, spawn)
+            rules = await self.store.reader.cursor(RULES_CURSOR)
+            desk = FaxDesk(recorder, clock, post, self.alarms.__setitem__, rules, _no_modems)
+            ports, shown = world.ports, policy(lambda: desk.rules)
+            orders.use(SimFax(ports, paper, desk, clock, shown))
             group.create_task(recorder.run())
+            group.create_task(ports.serve(GatewayPost(desk)))
             assert self.phone is not None
             for seen in world.log:
                 self.phone.see(replace(seen, learnt=True))
@@ -205,6 +214,7 @@ class OrderWorld:
         self.loop = SimLoop(self.chance.random)
         self.disk = Disk(self.chance)
         self.dialled: dict[str, Dialled] = {}
+        self.ports = SimPorts(self.chance, self.loop)
         self.log: list[PhoneSeen] = []
         self.broken = ""
         self.deaf = False
@@ -418,7 +428,10 @@ class OrderWorld:
             await asyncio.sleep(5.0)
 
     def _at_the_end(self) -> None:
-        """Every order was signed for by whoever pressed a key, or its alarm is there."""
+        """Every order was signed for by whoever pressed a key, or its alarm is there; what was said
+        of faxes is what the far machines hold."""
+        if words := self.ports.judge(self.disk.synced.journal):
+            self.fail(words)
         book = OrderBook()
         for entry in self.disk.synced.journal:
             book.apply(entry.fact)
@@ -439,6 +452,10 @@ class OrderWorld:
                 alarm = life.alarms.get(f"order.{order.id}", "") if life is not None else ""
                 if order.state is not O.EXHAUSTED or not alarm:
                     self.fail(f"{order.id} is silent: {order.state.value}")
+
+
+async def _no_modems(_: Mapping[str, str]) -> None:
+    """Nothing is paused here."""
 
 
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:
