@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 
+import structlog
 from fastapi import APIRouter
 
 from bridge.channels.mail import signing_key
@@ -17,14 +19,16 @@ from bridge.flows.calls import Spawn
 from bridge.flows.case_desk import CaseDesk
 from bridge.flows.outbox import Courier
 from bridge.flows.peer_core import KEPT, channel_of
-from bridge.flows.peer_words import Alias, Described, Peer
+from bridge.flows.peer_words import Alias, Described, Peer, as_described
 from bridge.flows.peers import Peers
-from bridge.flows.ports import Clock
+from bridge.flows.ports import Clock, StoreError
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
 from bridge.settings.model import Desk, Settings, SettingsError
 from bridge.settings.wires import Platform
 from bridge.store.store import SqliteStore
+
+_log = structlog.get_logger(__name__)
 
 
 class Platforms:
@@ -119,7 +123,11 @@ class Platforms:
         return record.case if record is not None else None
 
     async def run(self) -> None:
-        """Every worker, until cancelled."""
+        """What an earlier life did not send, then every worker, until cancelled."""
+        try:
+            await self.peers.catch_up()
+        except StoreError as error:
+            _log.error("platforms.not_caught_up", reason=str(error))
         try:
             async with asyncio.TaskGroup() as tasks:
                 for ident, worker in self._workers.items():
@@ -138,14 +146,8 @@ def described_by(cases: CaseDesk) -> Callable[[str], Awaitable[Described | None]
         if found is None:
             return None
         file = await cases.file(number)
-        return Described(
-            klass=file.klass or None,
-            category=file.category or None,
-            area=file.area or None,
-            place=file.place or None,
-            words=file.words or None,
-            name=file.caller_name or None,
-        )
+        written = {name: value for name, value in asdict(file).items() if value}
+        return as_described(written, file.described_at)
 
     return described
 

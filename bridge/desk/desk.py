@@ -100,7 +100,7 @@ class Desk:
         more = list(doors)
         if peers is not None:
             once = Once(answers=answers, monotonic=clock.monotonic, spawn=spawn)
-            more.append(peer_cases(PeerDesk(peers, once)))
+            more.append(peer_cases(PeerDesk(peers, once, cases)))
         self._server = Server(
             create_app(parts, hosts=http.hosts, origins=http.origins, more=more),
             listening or inherited() or listen(http.host, http.port),

@@ -16,10 +16,13 @@ from bridge.desk.problems import Problem
 from bridge.desk.rest import REFUSALS, Key, Who
 from bridge.desk.rights import GIVES_ORDERS, SEES_ORDERS
 from bridge.desk.tokens import Grant
+from bridge.domain.case_file import Description
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json
 from bridge.domain.peer import PeerCase
 from bridge.domain.shared_case import CaseStatus, SharedCase, as_doc, digest
+from bridge.flows.case_desk import CaseDesk
+from bridge.flows.order_desk import Asker
 from bridge.flows.peer_words import Asking, Described, answer_of
 from bridge.flows.peers import Peers
 from bridge.flows.ports import Answer
@@ -97,10 +100,31 @@ ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": SharedAccepted
 
 @dataclass(frozen=True, slots=True)
 class PeerDesk:
-    """The flow, and what makes a repeated command harmless."""
+    """The flows, and what makes a repeated command harmless."""
 
     peers: Peers
     once: Once
+    cases: CaseDesk
+
+    async def describe(self, ask: Asking, ident: str, said: Described) -> SharedCase:
+        """A case of our own is written here first. Raises Refused."""
+        record = self.peers.book.cases.get(ident)
+        if record is not None and record.number is not None:
+            written = Description(
+                klass=said.klass,
+                category=said.category,
+                area=said.area,
+                place=said.place,
+                words=said.words,
+                caller_name=said.name,
+            )
+            try:
+                key = f"{ask.key}/case"
+                await self.cases.describe(Asker(ask.actor), record.number, written, key)
+            except Refused as refused:
+                if refused.code not in ("no-such-case", "already-answered"):
+                    raise
+        return await self.peers.describe(ask, ident, said)
 
     async def do(
         self,
@@ -187,7 +211,7 @@ def _services(router: APIRouter, desk: PeerDesk) -> None:
     ) -> JSONResponse:
         ident = f"{origin}/{case}"
         return await desk.do(
-            who, key, (ident, body), lambda ask: peers.describe(ask, ident, body.said())
+            who, key, (ident, body), lambda ask: desk.describe(ask, ident, body.said())
         )
 
     @router.post(f"{path}/take-over", operation_id="TakeOverSharedCase", **ACCEPTED)

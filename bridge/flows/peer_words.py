@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from bridge.domain.journal import Json
 from bridge.domain.shared_case import Caller, SharedCase
@@ -50,6 +51,8 @@ class Described:
     words: str | None = None
     number: str | None = None
     name: str | None = None
+    at: datetime | None = None
+    """When it was written."""
 
     def on(self, case: SharedCase) -> SharedCase:
         """The case with it."""
@@ -63,6 +66,12 @@ class Described:
             case.caller.name if self.name is None else self.name,
         )
         return replace(case, caller=caller, **given)
+
+
+def as_described(written: Mapping[str, Any], at: datetime | None = None) -> Described:
+    """Members of a case's file, as far as the shared document has them."""
+    members = {name: written.get(name) for name in ("klass", "category", "area", "place", "words")}
+    return Described(**members, name=written.get("caller_name"), at=at)
 
 
 def answer_of(case: SharedCase) -> dict[str, Json]:

@@ -31,7 +31,7 @@ from bridge.domain.shared_case import (
     said,
 )
 from bridge.flows.peer_core import PeerCore
-from bridge.flows.peer_words import Asking, Described
+from bridge.flows.peer_words import Asking, Described, as_described
 from bridge.flows.ports import StoreError, StoreUnknown
 
 _log = structlog.get_logger(__name__)
@@ -90,18 +90,28 @@ class Peers(PeerCore):
             _log.warning("peer.case_unread", case=number, reason=str(error))
             return None
 
-    async def _rewritten(self, number: str) -> None:
-        """Something was written of a case of ours: whoever shares it gets it."""
+    async def _rewritten(self, number: str, said: Described | None = None) -> None:
+        """Something was written of a case of ours: whoever shares it gets that, or everything
+        where it is not said what."""
         while True:
             try:
-                said = await self.described(number)
-                if said is not None:
-                    await self._own(partial(self._with, number, said), number=number)
+                new = said or await self.described(number)
+                if new is not None:
+                    await self._own(partial(self._with, number, new), number=number)
             except (StoreError, Refused) as error:
                 _log.warning("peer.case_not_followed", case=number, reason=str(error))
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
                 return
+
+    async def catch_up(self) -> None:
+        """After a start: what an earlier life stored of a case and did not send. Raises
+        StoreError."""
+        for number, ident in list(self.book.by_number.items()):
+            said = await self.described(number)
+            changed_at = self.book.cases[ident].case.changed_at
+            if said is not None and said.at is not None and said.at > changed_at:
+                await self._rewritten(number, said)
 
     def _with(self, number: str, said: Described, now: datetime) -> SharedCase | None:
         record = self.book.cases.get(self.book.by_number.get(number, ""))
@@ -149,7 +159,8 @@ class Peers(PeerCore):
         for entry in entries:
             fact = entry.fact
             if fact.kind == "case.described" and fact.case in self.book.by_number:
-                self._spawn(self._rewritten(fact.case), f"peer {fact.case}")
+                said = as_described(fact.data)
+                self._spawn(self._rewritten(fact.case, said), f"peer {fact.case}")
             ident = self.book.by_handoff.get(fact.subject or "")
             if ident is not None and fact.kind in ("handoff.accepted", "handoff.ended"):
                 self._spawn(self._followed(ident, fact), f"peer {ident}")

@@ -344,9 +344,27 @@ async def test_what_a_seat_wrote_of_a_case_goes_over_with_it_and_after_it(tmp_pa
         await until_sent(kit, lambda: kit.peers.book.cases[case.id].case.place == "人民路2号")
         followed = kit.peers.book.cases[case.id].case
         assert followed.revision == (case.revision or 0) + 1
-        kit.peers.see(await kit.store.reader.entries_after(0))
+        await asyncio.gather(*kit.tasks)
+        kit.peers.see((await kit.store.reader.entries_after(0))[-1:])
+        await kit.peers.catch_up()
         await asyncio.gather(*kit.tasks)
         assert kit.peers.book.cases[case.id].case == followed, "nothing new, nothing sent"
+        kit.clock.at += timedelta(minutes=1)
+        theirs = Described(place="人民路2号院内")
+        await kit.peers.describe(Asking("12345", "key-theirs"), case.id, theirs)
+        kit.clock.at += timedelta(minutes=1)
+        await cases.describe(Asker("T-8001"), CASE, Description(category="WAT.01"), "describe-3")
+        kit.peers.see((await kit.store.reader.entries_after(0))[-1:])
+        await until_sent(kit, lambda: kit.peers.book.cases[case.id].case.category == "WAT.01")
+        place = kit.peers.book.cases[case.id].case.place
+        assert place == "人民路2号院内", "only what was written now goes over"
+        kit.clock.at += timedelta(minutes=1)
+        await cases.describe(Asker("T-8001"), CASE, Description(place="北京路3号"), "describe-4")
+        again = kit.another_life()  # it died before it was sent
+        again.restore(await kit.store.reader.peer_cases(START))
+        again.described = described_by(cases)
+        await again.catch_up()
+        assert again.book.cases[case.id].case.place == "北京路3号"
 
 
 async def test_a_case_that_cannot_be_read_rings_in_time_and_follows(tmp_path: Path) -> None:
