@@ -1,20 +1,17 @@
 """A TETRA terminal on its PEI (EN 300 392-5): texts, status, groups, calls, health.
 
-Thin: lines are read in pei_receive, what is proven of a message stands in outstanding, quirks are
-dialects. This file decides when a command goes out and what its end means (section 13, policy).
+Thin: lines are read in pei_receive, messages go out in pei_sender, what is proven of one stands in
+outstanding, quirks are dialects. This file keeps the terminal alive and joins them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from hardware.at import (
-    Answer,
     AtDialect,
     Broken,
     Command,
@@ -30,33 +27,34 @@ from hardware.at_session import AtSession
 from hardware.port import Port, PortSettings, open_port
 from hardware.radio import sds
 from hardware.radio.dialect import PeiDialect
-from hardware.radio.events import Delivery, Emit, Health, RadioRefused, RawIn, Why
+from hardware.radio.events import Emit, Health, RadioRefused, RawIn, Why
 from hardware.radio.outstanding import Known, Outstanding
 from hardware.radio.pei_calls import PeiCalls
 from hardware.radio.pei_lines import (
     LineError,
     Registration,
-    cme_words,
     is_ssi,
     parse_registration,
     parse_signal,
 )
 from hardware.radio.pei_receive import PeiReceiver, Reply
+from hardware.radio.pei_sender import (
+    BUSY,
+    STATUS_SERVICE,
+    TEXT_SERVICE,
+    TRIES,
+    Lost,
+    PeiJob,
+    PeiSender,
+    why_of,
+    words_of,
+)
 from hardware.radio.texts import TextRefused
 from hardware.serial_link import SerialLink
 from hardware.trace import Trace
 
-MAX_QUEUE: Final = 256
-"""Messages that wait for the terminal; more are refused as queue full."""
 PATIENCE_S: Final = 20.0
 """Seconds that a message waits for a terminal that is being initialised."""
-TRIES: Final = 5
-"""Times a command is repeated while the terminal says that it is busy."""
-BUSY: Final = (42, 2, 3)
-RADIO_DOWN: Final = (0, 30, 31, 41)
-STACK_FULL: Final = 20
-LINE_TROUBLE: Final = (36, 37)
-PERHAPS_SENT: Final = 35
 REGISTERED_ALREADY: Final = 38
 SIGNAL_EVERY: Final = 6
 """Probes between two questions for the field strength."""
@@ -85,16 +83,6 @@ UNSOLICITED: Final = {
         )
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One message: parts with their octets, to one address. No key: a report that we owe."""
-
-    key: str
-    address: str
-    service: str
-    parts: tuple[bytes, ...]
 
 
 class TetraPei:
@@ -134,23 +122,20 @@ class TetraPei:
         self.book = Outstanding(rng)
         self.calls = PeiCalls()
         self._receiver = PeiReceiver(dialect, self.book, self.calls)
-        self._queue: asyncio.PriorityQueue[tuple[int, int, _Job]] = asyncio.PriorityQueue(MAX_QUEUE)
-        self._numbers = itertools.count()
-        self._withdrawn: set[str] = set()
-        self._waiting: set[str] = set()
-        self._service = ""
+        self._sender = PeiSender(
+            self._session, dialect, self.book, emit=emit, rng=rng, usable=self._wait_usable
+        )
         self._registration = Registration.UNKNOWN
         self._dbm: int | None = None
         self._fresh = asyncio.Event()
         self._ready = asyncio.Event()
-        self._moved = asyncio.Event()
         self.health = Health(False, "尚未打开 / not opened yet")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Own the terminal until `stop`."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._link.run(stop))
-            helpers = [tasks.create_task(self._keep()), tasks.create_task(self._send_all())]
+            helpers = [tasks.create_task(self._keep()), tasks.create_task(self._sender.run())]
             await stop.wait()
             for task in helpers:
                 task.cancel()
@@ -184,9 +169,8 @@ class TetraPei:
             standard=self._dialect.standard_reports,
             validity=validity,
         )
-        self._put(
-            1 if urgent else 2, _Job(key, address, "12,0,0,0,1", tuple(map(sds.encode, transfers)))
-        )
+        job = PeiJob(key, address, TEXT_SERVICE, tuple(map(sds.encode, transfers)))
+        self._sender.put(1 if urgent else 2, job)
 
     def send_status(self, key: str, address: str, value: int, *, urgent: bool = False) -> None:
         """Take a status over. Raises RadioRefused."""
@@ -194,14 +178,12 @@ class TetraPei:
         if not 0 <= value <= 0xFFFF:
             raise RadioRefused(Why.REFUSED, f"status {value}")
         self.book.open(key, address, 1, _now(), reports=False)
-        self._put(1 if urgent else 2, _Job(key, address, "13,0", (value.to_bytes(2, "big"),)))
+        job = PeiJob(key, address, STATUS_SERVICE, (value.to_bytes(2, "big"),))
+        self._sender.put(1 if urgent else 2, job)
 
     def withdraw(self, key: str) -> bool:
         """Take a message back that has not begun to go out; its end is told as Delivery."""
-        if key not in self._waiting:
-            return False
-        self._withdrawn.add(key)
-        return True
+        return self._sender.withdraw(key)
 
     def acknowledge(self, token: str, *, consumed: bool = False) -> None:
         """A received text is stored (or was opened by a person): the report goes out."""
@@ -246,27 +228,18 @@ class TetraPei:
             answer = await self._session.send(command)
             if answer.code not in BUSY or answer.end is not End.ERROR:
                 break
-            await asyncio.sleep(self._busy_wait(attempt))
+            await asyncio.sleep(self._sender.busy_wait(attempt))
         if answer.end is not End.OK:
-            raise RadioRefused(_why(answer), f"{text.split('=')[0]}: {_words(answer)}")
+            raise RadioRefused(why_of(answer), f"{text.split('=')[0]}: {words_of(answer)}")
 
     def _check(self, key: str, address: str) -> None:
         if not is_ssi(address):
             raise RadioRefused(Why.BAD_ADDRESS, f"{address!r}: 不是 SSI / is no SSI")
-        if key and (key in self._waiting or self.book.known(key)):
-            raise RadioRefused(Why.REFUSED, f"{key}: 已受理 / taken over before")
-        if self._queue.qsize() >= MAX_QUEUE - 16:
-            raise RadioRefused(Why.QUEUE_FULL, f"{MAX_QUEUE} messages wait")
-
-    def _put(self, priority: int, job: _Job) -> None:
-        if job.key:
-            self._waiting.add(job.key)
-        self._queue.put_nowait((priority, next(self._numbers), job))
+        self._sender.check(key)
 
     def _owe(self, replies: list[Reply]) -> None:
         for reply in replies:
-            if not self._queue.full():
-                self._put(0, _Job("", reply.target, "12,0,0,0,1", (reply.pdu,)))
+            self._sender.owe(reply.target, reply.pdu)
 
     # what the terminal says
 
@@ -281,7 +254,7 @@ class TetraPei:
                 for event in heard.events:
                     self._emit(event)
                 self._owe(heard.replies)
-                self._moved.set()
+                self._sender.heard()
         elif isinstance(output, Echo):
             if self._ready.is_set() and not self._dialect.echo_stays:
                 self._restarted()
@@ -324,7 +297,7 @@ class TetraPei:
     def _restarted(self) -> None:
         """Registrations of services are lost with a power cycle (section 3, 11)."""
         self._ready.clear()
-        self._service = ""
+        self._sender.service = ""
         for change in self.calls.lost():
             self._emit(change)
         self._fresh.set()
@@ -369,11 +342,11 @@ class TetraPei:
             done = answer.end is End.OK or answer.code == REGISTERED_ALREADY
             if not done and (answer.end is not End.ERROR or text not in self._dialect.optional):
                 self._tell(
-                    Health(False, f"初始化失败 / initialisation failed: {text} {_words(answer)}")
+                    Health(False, f"初始化失败 / initialisation failed: {text} {words_of(answer)}")
                 )
                 return False
             if text.startswith("AT+CTSDS="):
-                self._service = text.removeprefix("AT+CTSDS=")
+                self._sender.service = text.removeprefix("AT+CTSDS=")
         await self._signal()
         return True
 
@@ -398,125 +371,19 @@ class TetraPei:
                 self._dbm = None
         return answer.end in (End.OK, End.ERROR)
 
-    # sending
-
-    async def _send_all(self) -> None:
-        while True:
-            _, _, job = await self._queue.get()
-            self._waiting.discard(job.key)
-            if job.key in self._withdrawn:
-                self._withdrawn.discard(job.key)
-                self._tell_all(self.book.failed(job.key, 0, Why.WITHDRAWN, "before it began"))
-                continue
-            await self._send(job)
-
-    async def _send(self, job: _Job) -> None:
-        """All parts in order; ends at the first that did not go out for certain."""
-        for number, pdu in enumerate(job.parts):
-            if not await self._wait_usable():
-                why = Why.NOT_REGISTERED if self._link.up else Why.DEVICE_GONE
-                self._tell_all(self.book.failed(job.key, number, why, self.health.words))
-                return
-            self._tell_all(self.book.writing(job.key, number))
-            if not await self._send_part(job, number, pdu):
-                return
-
-    async def _wait_usable(self) -> bool:
+    async def _wait_usable(self) -> Lost | None:
+        """Until a message may go out; else why it may not."""
         if not self._ready.is_set():
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     await self._ready.wait()
             except TimeoutError:
-                return False
-        return self._registration in _USABLE
+                return self._lost_why()
+        return None if self._registration in _USABLE else self._lost_why()
 
-    async def _send_part(self, job: _Job, number: int, pdu: bytes) -> bool:
-        line_trouble = False
-        for attempt in range(TRIES):
-            if not await self._choose_service(job.service):
-                continue
-            answer = await self._session.send(
-                Command(
-                    text=f"AT+CMGS={job.address},{len(pdu) * 8}",
-                    payload=pdu.hex().upper(),
-                    direct=(r"\+CMGS: ?\d+",),
-                    timeout_s=self._dialect.answer_s + 2,
-                ),
-                lambda answer: self._accepted(job, number, answer),
-            )
-            if answer.end is End.OK:
-                await self._wait_sent(job, number)
-                return True
-            if answer.end in (End.TIMEOUT, End.LOST) or answer.code == PERHAPS_SENT:
-                if answer.sent_payload:
-                    self._tell_all(self.book.unclear(job.key, number, _words(answer)))
-                    return False
-                continue
-            if answer.code in LINE_TROUBLE and not line_trouble:
-                line_trouble = True
-                self._session.find_back()
-                continue
-            if answer.code not in BUSY:
-                self._tell_all(self.book.failed(job.key, number, _why(answer), _words(answer)))
-                return False
-            await asyncio.sleep(self._busy_wait(attempt))
-        self._tell_all(self.book.failed(job.key, number, Why.BUSY, f"{TRIES} tries"))
-        return False
-
-    async def _choose_service(self, service: str) -> bool:
-        """AT+CTSDS stays in force until changed (7.3)."""
-        if not self._dialect.set_service or self._service == service:
-            return True
-        command = Command(text=f"AT+CTSDS={service}", timeout_s=self._dialect.answer_s)
-        answer = await self._session.send(command)
-        if answer.end is End.OK:
-            self._service = service
-        elif answer.end is End.ERROR and answer.code in BUSY:
-            await asyncio.sleep(self._busy_wait(0))
-        return answer.end is End.OK
-
-    def _accepted(self, job: _Job, number: int, answer: Answer) -> None:
-        """The terminal took it; the network's word may stand in the next line."""
-        if job.key and answer.end is End.OK:
-            instance = int(answer.lines[0].partition(":")[2]) if answer.lines else 0
-            self.book.accepted(job.key, number, instance)
-
-    async def _wait_sent(self, job: _Job, number: int) -> None:
-        """Wait a little for the network's word before the next part."""
-        if not job.key:
-            return
-        try:
-            async with asyncio.timeout(self._dialect.sent_wait_s):
-                while self.book.waits_for_network(job.key, number):
-                    self._moved.clear()
-                    await self._moved.wait()
-        except TimeoutError:
-            pass
-
-    def _busy_wait(self, attempt: int) -> float:
-        return min(2.0, 0.5 * 2.0**attempt) * (0.75 + self._rng.random() / 4)
-
-    def _tell_all(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            self._emit(delivery)
-
-
-def _why(answer: Answer) -> Why:
-    if answer.end is not End.ERROR:
-        return Why.DEVICE_GONE
-    if answer.code in RADIO_DOWN:
-        return Why.NOT_REGISTERED
-    if answer.code == STACK_FULL:
-        return Why.QUEUE_FULL
-    if answer.code in BUSY:
-        return Why.BUSY
-    return Why.ERROR
-
-
-def _words(answer: Answer) -> str:
-    if answer.end is End.ERROR:
-        return " ".join(filter(None, (answer.final, cme_words(answer.code))))
-    return str(answer.end)
+    def _lost_why(self) -> Lost:
+        why = Why.NOT_REGISTERED if self._link.up else Why.DEVICE_GONE
+        return why, self.health.words
 
 
 def _now() -> float:
