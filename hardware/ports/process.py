@@ -25,6 +25,7 @@ from hardware.ports.giving import give
 from hardware.ports.journal import MAX_THINGS, Journal
 from hardware.ports.keyer import Keyer, Transmitter
 from hardware.radio.events import (
+    CallChange,
     Delivery,
     Learnt,
     PagesConfirmed,
@@ -37,6 +38,8 @@ from hardware.radio.events import (
 )
 from hardware.radio.line_keyed import LineKeyed
 from hardware.radio.outstanding import Known
+from hardware.radio.pei_voice import PeiVoice
+from hardware.radio.tetra_pei import TetraPei
 from hardware.trace import Trace
 
 KEEP: Final = timedelta(hours=24)
@@ -84,6 +87,7 @@ class PortProcess:
         self._waiting: list[asyncio.Task[None]] = []
         """Jobs of an earlier life that wait for their modem."""
         self._taking: dict[str, asyncio.Future[None]] = {}
+        self._voices: dict[str, PeiVoice] = {}
         self._keyer = Keyer(self._transmitter, lambda body: self.say(body))
         for gateway in gateways:
             trace = None
@@ -100,6 +104,9 @@ class PortProcess:
                 now=now,
                 spool=spool,
             )
+            driver = self.drivers[gateway.name]
+            if isinstance(driver, TetraPei):
+                self._voices[gateway.name] = PeiVoice(driver)
 
     async def _synced(self) -> None:
         """Everything told so far is durable when this returns."""
@@ -230,7 +237,10 @@ class PortProcess:
 
     def _transmitter(self, gateway: str, group: str) -> Transmitter | None:
         driver = self.drivers.get(gateway)
-        return driver if isinstance(driver, LineKeyed) else None
+        if isinstance(driver, LineKeyed):
+            return driver
+        voice = self._voices.get(gateway)
+        return voice.to(group) if voice is not None else None
 
     def press(self, ident: str, gateway: str, group: str, *, override: bool) -> None:
         """Key a voice gateway until `release`; what becomes of it is said as `keying`."""
@@ -324,6 +334,8 @@ class PortProcess:
     # what drivers tell
 
     def _event(self, gateway: str, event: RadioEvent) -> None:
+        if isinstance(event, CallChange) and gateway in self._voices:
+            self._voices[gateway].heard(event)
         if isinstance(event, Delivery):
             self._progress(event.key, event)
         elif isinstance(event, PagesConfirmed):

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.channels.ports_client import PortsClient
 from hardware.rig.line_box import LineBox
-from tests.hardware.ports.ports_kit import process
+from tests.hardware.ports.ports_kit import Terminal, process, terminal
 from tests.hardware.pty_kit import until
 
 pytestmark = pytest.mark.req("LL-09")
@@ -119,3 +119,56 @@ async def test_pressed_and_let_go_at_once_leaves_nothing_behind(tmp_path: Path) 
         d.client.release("last")
         await until(lambda: d.of("last") == ["ready", "sent"])
         assert d.keyed()[-1] is False
+
+
+@asynccontextmanager
+async def pei_desk(tmp_path: Path) -> AsyncIterator[tuple[Terminal, PortsClient, Desk]]:
+    async def take(_body: Mapping[str, Any], _seq: int) -> None:
+        return
+
+    told: list[Mapping[str, Any]] = []
+    async with terminal(tmp_path) as t, process(tmp_path):
+        client = PortsClient(tmp_path / "ports.sock", take, told.append)
+        running = asyncio.ensure_future(client.run())
+        try:
+            await until(lambda: client.up)
+            yield t, client, Desk(LineBox(random.Random(1)), client, told)
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
+
+
+async def test_on_a_tetra_terminal_the_key_is_a_demand_and_the_grant_says_ready(
+    tmp_path: Path,
+) -> None:
+    async with pei_desk(tmp_path) as (t, client, d):
+        client.press("v1", "radio-1", "1000")
+        await until(lambda: d.of("v1") == ["ready"])
+        assert "ATD1000" in t.radio.log
+        client.release("v1")
+        await until(lambda: d.of("v1") == ["ready", "sent"])
+        assert "AT+CUTXC=1" in t.radio.log
+        client.press("v2", "radio-1", "1000")
+        await until(lambda: d.of("v2") == ["ready"])
+        assert t.radio.log.count("ATD1000") == 1, "the call is taken up again"
+        client.release("v2")
+        await until(lambda: d.of("v2") == ["ready", "sent"])
+        client.press("v3", "radio-1", "2000")
+        await until(lambda: d.of("v3") == ["ready"])
+        assert t.radio.log.index("ATH") < t.radio.log.index("ATD2000")
+
+
+async def test_a_talker_of_the_group_takes_the_air_and_a_group_that_is_none_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with pei_desk(tmp_path) as (t, client, d):
+        client.press("v1", "radio-1", "1000")
+        await until(lambda: d.of("v1") == ["ready"])
+        t.radio.say("+CTXG: 1,3,0,0,0,2269001")
+        await until(lambda: d.of("v1") == ["ready", "cut"])
+        client.press("v2", "radio-1", "")
+        await until(lambda: d.of("v2") == ["refused"])
+        t.radio.set_coverage(False)
+        await until(lambda: any(b.get("usable") is False for b in d.told))
+        client.press("v3", "radio-1", "1000")
+        await until(lambda: d.of("v3") == ["cut"])

@@ -523,7 +523,7 @@ def test_any_octets_on_the_socket_are_messages_or_the_end(chunks: list[bytes]) -
     [
         ("[r]\ndriver = 'fm'\nport = '/dev/r'", "driver"),
         ("[r]\ndriver = 'tetra-pei'", "port is needed"),
-        ("[r]\ndriver = 'tetra-pei'\nport = '/dev/r'\nbaud = 9600", "unknown key 'baud'"),
+        ("[r]\ndriver = 'tetra-pei'\nport = '/dev/r'\nbaud = 9600", "未知键 'baud'"),
         ("[r]\ndriver = 'tetra-pei'\nport = '/dev/r'\nmodel = 'nokia'", "unknown model"),
         ("[r]\ndriver = 'line-keyed'\nport = '/dev/r'\nptt = 'RTS'", "interlock"),
         ("[r]\ndriver = 'line-keyed'\nport = 'rfc2217://h:1'\nptt = '!RTS'", "keys the radio"),
