@@ -43,7 +43,8 @@ async def test_seats_hotline_and_trunk_stand_as_the_site_says(switch: Switch) ->
     names = {
         line.split()[1].split("/")[0] for line in shown.splitlines() if "Endpoint:  " in line
     } - {"<Endpoint"}
-    assert names == {"trunk", "hotline", *switch.site.seats, *switch.site.units}
+    own = {*switch.site.seats, *switch.site.units, *switch.site.radios}
+    assert names == {"trunk", "hotline", *own}
 
 
 async def test_its_services_listen_on_this_machine_alone(switch: Switch) -> None:
