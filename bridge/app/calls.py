@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,7 +69,7 @@ class CallSite:
     acceptance; `tracks` joins a call's recording."""
 
     ami: AmiSettings
-    seats: frozenset[str]
+    seats: Collection[str]
     targets: Mapping[str, Target]
     wrap_up: timedelta
     numbers: CaseNumbers

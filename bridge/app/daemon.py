@@ -29,6 +29,7 @@ from bridge.app.orders import Around, open_orders
 from bridge.app.papers import Papers, open_papers
 from bridge.app.platforms import Platforms
 from bridge.app.radio import open_radio
+from bridge.app.seats import SeatList, read_again
 from bridge.app.watchdog import Part, Watchdog
 from bridge.asterisk.acceptance import PATH as ACCEPT
 from bridge.asterisk.acceptance import Acceptance, Words
@@ -112,6 +113,7 @@ class Daemon:
         self._group: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[object]] = set()
         self._joining = asyncio.Semaphore(1)
+        self.seats = SeatList(settings.seats.all)
         self.nonces: Nonces[Words] = Nonces(self.clock.monotonic)
         self.files = Files(files_of(settings.store.path))
         self.cases = CaseDesk(
@@ -175,7 +177,7 @@ class Daemon:
         self.calls = await open_calls(
             CallSite(
                 ami=_ami(settings),
-                seats=frozenset(settings.seats.all),
+                seats=self.seats,
                 targets=settings.targets(),
                 wrap_up=timedelta(seconds=settings.seats.wrap_up_s),
                 numbers=CaseNumbers(settings.site.tz),
@@ -257,6 +259,7 @@ class Daemon:
             self._store_health,
             self.clock,
             self.spawn,
+            seats=self.seats,
             cases=self.cases,
             files=self.files,
             orders=self.orders.parts if self.orders is not None else None,
@@ -276,6 +279,11 @@ class Daemon:
     def _held_elsewhere(self, case: str) -> bool:
         """Whether another desk has accepted this case of ours (LY-16)."""
         return self.platforms.taken_by(case) is not None
+
+    def look_at_seats(self, read: Callable[[], Settings]) -> None:
+        """The settings have been changed: are there other seats?"""
+        room, alarm = self.calls.room, self.view.alarm
+        self.spawn(read_again(read, self.seats, room, self.clock, alarm), "seats")
 
     # What parts tell
 
@@ -411,14 +419,15 @@ async def open_daemon(settings: Settings) -> AsyncIterator[Daemon]:
         yield Daemon(settings, store, view, readers)
 
 
-async def main(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def main(settings: Settings, read: Callable[[], Settings]) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP: `read` the settings again for other seats."""
     configure_logging()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with open_daemon(settings) as daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, daemon.look_at_seats, read)
         _log.info("daemon.starts", site=settings.site.name)
         await daemon.run()
         _log.info("daemon.stopped")

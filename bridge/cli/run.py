@@ -13,4 +13,4 @@ def run(config: Config = DEFAULT_CONFIG) -> None:
     settings = settings_of(config, look_at_disk=True)
     from bridge.app.daemon import main  # the whole daemon: no other command needs it
 
-    asyncio.run(main(settings))
+    asyncio.run(main(settings, lambda: settings_of(config, look_at_disk=True)))

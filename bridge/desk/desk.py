@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -53,6 +53,7 @@ class Desk:
         clock: Clock,
         spawn: Spawn,
         *,
+        seats: Collection[str],
         cases: CaseDesk,
         files: Files,
         orders: OrderParts | None = None,
@@ -60,7 +61,8 @@ class Desk:
         doors: Sequence[APIRouter] = (),
         listening: socket.socket | None = None,
     ) -> None:
-        """`doors`: routes of other parts, with their own guard."""
+        """`seats` may change while running; `doors`: routes of other parts, with their own
+        guard."""
         self._room = room
         self._view = view
         self._store_health = store_health
@@ -68,7 +70,7 @@ class Desk:
         self._zone = settings.site.tz
         self._peers = peers
         self._cases = cases
-        self._seats = frozenset(settings.seats.all)
+        self._seats = seats
         self._groups = {name: expand(ids) for name, ids in settings.seats.groups.items()}
         self._tokens_file = settings.http.tokens_file
         self._tokens_seen = _stamp(self._tokens_file)
@@ -89,7 +91,7 @@ class Desk:
             commands=commands,
             tokens=self._tokens,
             rates=Rates(clock.monotonic),
-            seats=settings.seats.all,
+            seats=seats,
             targets=room.targets,
             health=self.health,
             cases=cases,

@@ -120,6 +120,7 @@ def _request(work: Work, command: Command) -> None:
     }
     if target.fallback:
         intent["fallback_for"] = command.new_handoff
+        intent["fallback"] = target.fallback
     work.fact("call.intends", intent=intent)
     work.fact(
         "call.originated",
@@ -129,6 +130,7 @@ def _request(work: Work, command: Command) -> None:
         name=target.name,
         number="",
         handoff=command.new_handoff,
+        dial=target.dial,
     )
 
 

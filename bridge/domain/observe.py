@@ -231,6 +231,7 @@ def _try_fallback(work: Work, failed: Leg) -> None:
         name=failed.name,
         number=failed.number,
         handoff=failed.handoff,
+        dial=intent.get("fallback"),
     )
     work.wanted.append(F.DIAL_THIRD)
 

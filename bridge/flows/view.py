@@ -311,8 +311,10 @@ class View:
         return order_doc(order, code=code) if order is not None else None
 
     def seats(self, known: Iterable[str]) -> list[Json]:
-        """Seats as their facts tell; one that nobody has logged on to yet is logged off."""
-        names = dict.fromkeys([*known, *self.book.seats])
+        """Seats as their facts tell; one that nobody has logged on to yet is logged off, and one
+        that is no longer known is shown while somebody sits there."""
+        taken = (name for name, seat in self.book.seats.items() if seat.state != "loggedOff")
+        names = dict.fromkeys([*known, *taken])
         return [self.seat(name) for name in names]
 
     def seat(self, name: str) -> Json:

@@ -33,6 +33,8 @@ class RawCall:
     to: bytes = b""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     given_up: bool = False
+    hold_s: float = HOLD_S
+    """How long it stays once it is answered."""
 
 
 class RawPhone(asyncio.DatagramProtocol):
@@ -65,7 +67,7 @@ class RawPhone(asyncio.DatagramProtocol):
             except TimeoutError:
                 waited += RESEND_S
         if call.status == 200:
-            await asyncio.sleep(HOLD_S)
+            await asyncio.sleep(call.hold_s)
             self._send(self._request(b"BYE", call, ident, b"2 BYE"))
         elif not call.status:
             call.given_up = True

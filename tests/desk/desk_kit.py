@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from bridge.app.orders import Post
+from bridge.app.seats import SeatList
 from bridge.channels.terminal import TerminalChannel
 from bridge.desk.cti import SUBPROTOCOL
 from bridge.desk.desk import Desk
@@ -426,6 +427,7 @@ async def running(
             health,
             Clock(),
             spawn,
+            seats=SeatList(site.seats.all),
             cases=cases,
             files=files,
             orders=orders,
