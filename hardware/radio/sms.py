@@ -34,15 +34,12 @@ from hardware.radio.events import (
     Health,
     RadioRefused,
     RawIn,
-    Stage,
-    TextIn,
-    UnreadableIn,
     Why,
 )
-from hardware.radio.joining import Joined, Joiner
 from hardware.radio.outstanding import Known, Outstanding
-from hardware.radio.sms_pdu import Deliver, SmsError, StatusReport, Submit
-from hardware.radio.texts import TextRefused, clean_incoming
+from hardware.radio.sms_inbox import SmsInbox
+from hardware.radio.sms_pdu import Submit
+from hardware.radio.texts import TextRefused
 from hardware.serial_link import SerialLink
 from hardware.trace import Trace
 
@@ -105,17 +102,13 @@ class SmsModem:
         )
         self._session.attach(self._link)
         self.book = Outstanding(rng)
-        self._joiner = Joiner(keep_s=86_400)
+        self._inbox = SmsInbox(self._session, self.book, emit)
         self._queue: asyncio.Queue[_Job] = asyncio.Queue(MAX_QUEUE)
         self._waiting: set[str] = set()
         self._withdrawn: set[str] = set()
         self._group = itertools.count(rng.randrange(256))
-        self._to_read: list[int] = []
-        self._to_delete: list[int] = []
-        self._reading: set[int] = set()
         self._fresh = asyncio.Event()
         self._ready = asyncio.Event()
-        self._work = asyncio.Event()
         self._registered = False
         self.health = Health(False, "尚未打开 / not opened yet")
 
@@ -126,7 +119,7 @@ class SmsModem:
             helpers = [
                 tasks.create_task(self._keep()),
                 tasks.create_task(self._send_all()),
-                tasks.create_task(self._read_all()),
+                tasks.create_task(self._inbox.run(self._ready)),
             ]
             await stop.wait()
             for task in helpers:
@@ -159,8 +152,7 @@ class SmsModem:
     def acknowledge(self, token: str, *, consumed: bool = False) -> None:
         """A received text is stored: the modem may delete it."""
         if not consumed:
-            self._to_delete += [int(one) for one in token.split("+")]
-            self._work.set()
+            self._inbox.acknowledge(token)
 
     def known(self, key: str) -> Known | None:
         """What is known of a message."""
@@ -172,9 +164,9 @@ class SmsModem:
         if isinstance(output, Unsolicited):
             line = output.line
             if line.startswith(("+CMTI:", "+CDSI:")):
-                self._stored_at(fields(line))
+                self._inbox.stored_at(fields(line))
             elif output.second is not None:
-                self._message(output.second, None)
+                self._inbox.message(output.second, None)
             elif line.startswith(("+CREG:", "+CEREG:")):
                 self._network(line)
             elif line.startswith(_BOOT):
@@ -183,67 +175,6 @@ class SmsModem:
             self._emit(RawIn("", output.data, "noise"))
         elif isinstance(output, Dead):
             self._tell(Health(False, "调制解调器无应答 / the modem does not answer"))
-
-    def _stored_at(self, values: list[str]) -> None:
-        if len(values) == 2 and values[1].isdecimal() and len(values[1]) < 5:
-            self._to_read.append(int(values[1]))
-            self._work.set()
-
-    def _message(self, digits: str, index: int | None) -> None:
-        try:
-            message = sms_pdu.decode(digits)
-        except SmsError as error:
-            token = None if index is None else str(index)
-            self._emit(UnreadableIn("", digits.encode(), str(error), token))
-            return
-        if isinstance(message, StatusReport):
-            self._report(message)
-            if index is not None:
-                self.acknowledge(str(index))
-        elif isinstance(message, Deliver):
-            self._text(message, index)
-
-    def _report(self, report: StatusReport) -> None:
-        address, status = report.number, report.status
-        if status == 0:
-            found = self.book.reported(address, report.reference, Stage.DELIVERED)
-        elif status < 0x20:
-            found = self.book.reported(address, report.reference, Stage.SENT)
-        elif status < 0x40:
-            found = self.book.stored(address, report.reference)
-        else:
-            words = f"TP-ST {status:02X}"
-            found = self.book.reported(
-                address, report.reference, Stage.FAILED, why=Why.OFFLINE, detail=words
-            )
-        if found is None:
-            self._emit(
-                RawIn(address, bytes((report.reference,)), "report for an unknown reference")
-            )
-        else:
-            self._tell_all(found)
-
-    def _text(self, message: Deliver, index: int | None) -> None:
-        token = None if index is None else str(index)
-        if message.text is None:
-            self._emit(UnreadableIn(message.number, b"", "8-bit data", token))
-        elif message.part is not None:
-            part = message.part
-            for joined in self._joiner.add(
-                message.number, part.group, part.total, part.number, message.text, _now(), token
-            ):
-                self._joined(joined)
-        else:
-            self._joined(Joined(message.number, message.text, True, (token,) if token else ()))
-
-    def _joined(self, joined: Joined) -> None:
-        clean = clean_incoming(joined.text)
-        token = "+".join(joined.tokens) or None
-        if clean is None:
-            octets = joined.text.encode("utf-8", "replace")
-            self._emit(UnreadableIn(joined.source, octets, "control characters", token))
-        else:
-            self._emit(TextIn(joined.source, "", clean, token, whole=joined.whole))
 
     def _network(self, line: str) -> None:
         values = fields(line)
@@ -288,7 +219,7 @@ class SmsModem:
             if await self._initialise():
                 self._ready.set()
                 self._tell_network()
-                await self._list_stored()
+                await self._inbox.list_stored()
                 await self._watch()
             else:
                 self._fresh.set()
@@ -331,43 +262,6 @@ class SmsModem:
                 self._tell(Health(False, "调制解调器无应答 / the modem does not answer"))
                 self._restarted()
                 return
-
-    async def _list_stored(self) -> None:
-        """Messages that came while nobody was here."""
-        answer = await self._session.send(
-            Command(text="AT+CMGL=4", free=True, timeout_s=ANSWER_S * 2)
-        )
-        for line in answer.lines:
-            if line.startswith("+CMGL:"):
-                index = fields(line)[0]
-                self._stored_at(["", index])
-
-    async def _read_all(self) -> None:
-        """Read what came and delete what was stored, between our own messages."""
-        while True:
-            await self._work.wait()
-            await self._ready.wait()
-            self._work.clear()
-            for index in self._take(self._to_delete):
-                await self._session.send(Command(text=f"AT+CMGD={index}", timeout_s=ANSWER_S))
-                self._reading.discard(index)
-            for index in self._take(self._to_read):
-                if index in self._reading:
-                    continue
-                self._reading.add(index)
-                answer = await self._session.send(
-                    Command(text=f"AT+CMGR={index}", free=True, timeout_s=ANSWER_S)
-                )
-                if answer.end is End.OK and len(answer.lines) == 2:
-                    self._message(answer.lines[1], index)
-                elif answer.end is not End.OK:
-                    self._reading.discard(index)
-
-    @staticmethod
-    def _take(numbers: list[int]) -> list[int]:
-        taken = list(dict.fromkeys(numbers))
-        numbers.clear()
-        return taken
 
     # sending
 

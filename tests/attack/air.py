@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-from hardware.at import Unsolicited
+from hardware.at import AtDialect, Unsolicited
+from hardware.at_session import AtSession
 from hardware.port import PortSettings
 from hardware.radio import gsm7, hytera, map27_net, sds
 from hardware.radio.dialect import Map27Dialect, PeiDialect
@@ -17,7 +18,7 @@ from hardware.radio.map27 import Map27
 from hardware.radio.outstanding import Outstanding
 from hardware.radio.pei_calls import PeiCalls
 from hardware.radio.pei_receive import PeiReceiver
-from hardware.radio.sms import SmsModem
+from hardware.radio.sms_inbox import SmsInbox
 
 NOWHERE: Final = PortSettings(name="/dev/null")
 STAMP: Final = "62112510350032"
@@ -35,12 +36,13 @@ def pei(text: str) -> list[RadioEvent]:
 def sms(text: str) -> list[RadioEvent]:
     """As an SMS in UCS-2, and as the name of its sender."""
     heard: list[RadioEvent] = []
-    modem = SmsModem(NOWHERE, emit=heard.append, rng=random.Random(1))
+    session = AtSession(AtDialect(), lambda _: None)
+    inbox = SmsInbox(session, Outstanding(random.Random(1)), heard.append)
     body = text.encode("utf_16_be", "surrogatepass")[:140]
-    modem._message(f"00040B813108108300F00008{STAMP}{len(body):02X}{body.hex()}", None)
+    inbox.message(f"00040B813108108300F00008{STAMP}{len(body):02X}{body.hex()}", None)
     if codes := gsm7.septets(text[:10]):
         name = gsm7.pack(codes[:11])
-        modem._message(f"0004{len(name) * 2:02X}D0{name.hex()}0000{STAMP}0168", None)
+        inbox.message(f"0004{len(name) * 2:02X}D0{name.hex()}0000{STAMP}0168", None)
     return heard
 
 
