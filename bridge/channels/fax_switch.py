@@ -280,14 +280,19 @@ class SwitchFax:
     def _next(self) -> None:
         """Begin waiting calls as far as lines are free."""
         now = self._clock.now()
+        calls = self._calls
+        self._waiting = [
+            one
+            for one in self._waiting
+            if one.job.attempt in calls and not calls[one.job.attempt].over.is_set()
+        ]
         while not self._paused:
             one = next((one for one in self._waiting if one.may_go(now)), None)
             if one is None or self._busy >= self._most(one):
                 break
             self._waiting.remove(one)
-            if not self._call(one.job.attempt).over.is_set():
-                self._busy += 1
-                self._spawn(self._line(one), f"fax {one.job.attempt}")
+            self._busy += 1
+            self._spawn(self._line(one), f"fax {one.job.attempt}")
         if not self._looking and any(not one.may_go(now) for one in self._waiting):
             self._looking = True
             self._spawn(self._look_later(), "fax hours")

@@ -42,7 +42,7 @@ from hardware.fax.t30 import (
     PageStarted,
     Result,
 )
-from hardware.fax.t30_frames import Chosen, Coding, encode_identity
+from hardware.fax.t30_frames import Chosen, Coding, clean_identity, encode_identity
 from hardware.fax.t30_settings import ReceiverSettings, SenderSettings
 from hardware.fax.watch import Watch, unwatched
 from hardware.fax.wire import ModemWire, WireGone
@@ -282,7 +282,7 @@ class Class2:
         reports = self._at.reports
         for name in (self._dialect.called_id, self._dialect.sender_id):
             text = reports.get(name, "").strip().strip('"').strip()
-            self._far_id = text if text and text.isascii() and text.isprintable() else self._far_id
+            self._far_id = clean_identity(text) or self._far_id
         if (settings := reports.get(self._dialect.settings)) is not None:
             self._chosen = chosen_of(settings)
             self._watch(Agreed(self._chosen, self._far_id))

@@ -121,9 +121,18 @@ def encode_identity(text: str) -> bytes:
 
 
 def decode_identity(fif: bytes) -> str:
-    """What a far station calls itself; empty where that is not printable ASCII."""
-    text = fif[:ID_LENGTH][::-1].decode("ascii", "replace").strip()
-    return text if text.isascii() and text.isprintable() else ""
+    """What a far station calls itself; see `clean_identity`."""
+    return clean_identity(fif[:ID_LENGTH][::-1].decode("ascii", "replace"))
+
+
+def clean_identity(text: str) -> str:
+    """A far station's identity as it may be shown: letters, digits, blank and `+-.()/:`, of those
+    20 characters. The standard has digits, blank and plus; many machines say their owner's name.
+    Empty where it is not printable ASCII."""
+    text = text[:ID_LENGTH].strip()
+    if not text.isascii() or not text.isprintable():
+        return ""
+    return "".join(sign for sign in text if sign.isalnum() or sign in " +-.()/:").strip()
 
 
 _RECEIVES: Final = 0x02  # octet 2, bit 10

@@ -12,11 +12,11 @@ import contextlib
 import io
 import os
 import platform
+import secrets
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -77,8 +77,8 @@ def _record(name: str, value: float, unit: str, **more: Any) -> Record:
 
 @contextlib.asynccontextmanager
 async def _network(lines: int) -> AsyncIterator[FaxNetwork]:
-    path = Path(tempfile.mkdtemp(prefix="faxbench-", dir="/tmp"))
-    path.chmod(0o755)
+    path = Path(f"/tmp/faxbench-{secrets.token_hex(4)}")  # HylaFAX takes `_` for `/`
+    path.mkdir(mode=0o755)
     names = tuple(str(7001 + n) for n in range(lines))
     network = FaxNetwork(ensure_root(), path, lines=names)
     try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -43,9 +43,10 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that programs of another user may enter, with a short name."""
-    path = Path(tempfile.mkdtemp(prefix="fax-", dir="/tmp"))
-    path.chmod(0o755)
+    """A directory that programs of another user may enter, with a short name. HylaFAX takes every
+    `_` in the name of a device for a `/`."""
+    path = Path(f"/tmp/fax-{secrets.token_hex(4)}")
+    path.mkdir(mode=0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
