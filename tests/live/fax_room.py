@@ -15,6 +15,7 @@ from bridge.lab.desk_client import DeskClient
 from bridge.lab.faxnet import FaxNetwork
 from bridge.lab.root import AsteriskRoot
 from bridge.lab.world import World, make_world
+from hardware.fax.page import Page, read_tiff
 from tests.live.conftest import prepared_switch
 from tests.live.people import people_of
 from tests.live.room import Room
@@ -92,6 +93,11 @@ class FaxRoom:
             fields = line.split()
             if fields and fields[0] == "bridge110":
                 await self.world.switch.console(f"manager kick session {fields[4]}")
+
+
+def printed(room: FaxRoom) -> list[tuple[Page, ...]]:
+    """What fax machines hold."""
+    return [read_tiff(file) for file in sorted(room.network.received.glob("*.tif"))]
 
 
 def units_toml(**faxes: str) -> str:
