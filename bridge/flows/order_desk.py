@@ -105,7 +105,8 @@ class OrderDesk:
             raise Refused("nothing-to-say")
         if ask.copy and _police_or_such(ask):
             raise Refused("not-for-diversion")
-        if self.held_elsewhere(ask.case):
+        told = ask.cancels or ask.forward_of  # news of what there is, no order of ours
+        if not told and self.held_elsewhere(ask.case):
             raise Refused("case-with-other-desk")
         if ask.after_report is not None:
             await self._check_report(ask.case, ask.after_report)

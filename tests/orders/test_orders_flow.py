@@ -276,6 +276,18 @@ async def test_a_case_that_another_desk_has_accepted_gets_no_order_of_ours(tmp_p
         assert await kit.facts("order.") == []
 
 
+async def test_a_unit_is_told_of_a_cancelling_also_when_another_desk_has_the_case(
+    tmp_path: Path,
+) -> None:
+    async with life(tmp_path) as kit:
+        (order,) = await kit.send()
+        kit.desk.held_elsewhere = lambda case: case == CASE
+        await kit.desk.cancel(SEAT, order, "已由12345受理", "key-cancel-held")
+        await kit.settled()
+        [told] = kit.orders.open_of("water")
+        assert order in str(told.content["words"])
+
+
 async def test_a_call_taker_signs_on_behalf_and_names_the_person(tmp_path: Path) -> None:
     async with life(tmp_path) as kit:
         (order,) = await kit.send()
