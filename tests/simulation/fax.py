@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,10 +135,11 @@ class SimPorts:
         said = {f.subject for f in facts if f.kind == "attempt.delivered" and f.subject}
         if false := sorted(said & self.jobs.keys() - confirmed):
             return f"{false} were called delivered, and nobody confirmed them"
-        before: dict[tuple[str, str], list[Fax]] = {}
+        before: dict[tuple[str, str, int], list[Fax]] = {}
+        rounds = _rounds(journal)
         for fax in self.calls:
             order = fax.attempt.rpartition(".")[0]
-            earlier = before.setdefault((order, fax.number), [])
+            earlier = before.setdefault((order, fax.number, rounds.get(fax.attempt, 0)), [])
             if not fax.repeat and any(one.held for one in earlier):
                 return f"{fax.attempt}: the sheet is there already, and this one has no mark"
             earlier.append(fax)
@@ -157,6 +159,19 @@ class SimPorts:
             if late:
                 return f"{late} went to {fact.subject}, which was closed"
         return ""
+
+
+def _rounds(journal: list[Entry]) -> dict[str, int]:
+    """Which walk down the ladder each attempt belongs to: a reminder is not the same sheet."""
+    reminders: Counter[str] = Counter()
+    rounds: dict[str, int] = {}
+    for entry in journal:
+        subject = entry.fact.subject or ""
+        if entry.fact.kind == "order.reminded":
+            reminders[subject] += 1
+        elif entry.fact.kind == "attempt.queued":
+            rounds[subject] = reminders[subject.rpartition(".")[0]]
+    return rounds
 
 
 class SimFax(FaxChannel):

@@ -7,48 +7,31 @@ Asterisk's own log belong to the world: they know what really happened, and judg
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from bridge.app.orders import Post
-from bridge.channels.phone import PhoneChannel
-from bridge.channels.radio import GatewayPost
-from bridge.channels.terminal import TerminalChannel
 from bridge.domain.call import Book
-from bridge.domain.errors import Refused
 from bridge.domain.journal import Entry, Fact, Json
-from bridge.domain.ladder import URGENT
-from bridge.domain.order_book import GROUPS, OrderBook, order_of
+from bridge.domain.order import Order
+from bridge.domain.order_book import OrderBook
 from bridge.domain.order_state import O
-from bridge.flows.fax_desk import RULES_CURSOR, FaxDesk
-from bridge.flows.order_desk import Asker, OrderAsk, OrderDesk
-from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
-from bridge.flows.orders import Orders, Site
 from bridge.flows.ports import (
-    ActRefused,
-    ActUnknown,
     OrderCall,
     PhoneSeen,
-    Row,
     StoreError,
     Transaction,
 )
-from bridge.flows.recorder import Recorder
 from bridge.flows.rows import rows_after
-from bridge.flows.terminals import Terminals
-from tests.channels.test_phone import Quiet
-from tests.domain.order_story import HOUSING, WATER
 from tests.simulation.chance import Chance
 from tests.simulation.daemon import SimClock
-from tests.simulation.fax import SimFax, SimPorts, paper, policy
-from tests.simulation.loop import SimLoop, Spinning, in_life
-from tests.simulation.store import Disk, SimStore
+from tests.simulation.fax import SimPorts
+from tests.simulation.loop import START, SimLoop, Spinning, in_life
+from tests.simulation.order_life import Life
+from tests.simulation.order_people import CASE, GIVEN, Office
+from tests.simulation.store import Disk
 
-CASE = "20260202-0001"
-UNITS = {unit.id: unit for unit in (WATER, HOUSING)}
 TROUBLE, REST = 240.0, 3600.0
 """Seconds in which things go wrong, and in which every order must come to a person or an alarm."""
 SETTLED = 5.0
@@ -56,7 +39,12 @@ SETTLED = 5.0
 LOST = 0.15
 """Share of calls whose end nobody ever tells."""
 KNOWN = ("attempt.failed", "attempt.withdrawn", "attempt.acknowledged")
-FAULTS = ("kill", "kill", "kill", "power", "sync-fails", "disk-away", "disk-slow", "deaf")
+FAULTS = (
+    "kill", "kill", "kill", "power", "sync-fails", "disk-away", "disk-slow", "disk-full",
+    "disk-stuck", "deaf",
+)  # fmt: skip
+STATES = tuple(state.value for state in O if state is not O.RESULT)
+"""States in which an order is met; a result closes it in the same transaction."""
 
 
 @dataclass
@@ -67,143 +55,6 @@ class Dialled:
     at: float
     pressed: str = ""
     ended_at: float | None = None
-
-
-@dataclass
-class Reads:
-    """The reads of orders, as bridge/store/reader.py has them."""
-
-    store: SimStore
-
-    async def _journal(self) -> list[Entry]:
-        await asyncio.sleep(self.store.chance.delay(1e-4, 2e-3))
-        if self.store.disk.away:
-            raise StoreError("the store cannot be read")
-        return self.store.disk.now.journal
-
-    async def orders_of_case(self, case: str) -> Sequence[Row]:
-        await self._journal()
-        rows = self.store.disk.now.rows.items()
-        return [row for (table, _), row in rows if table == "order" and row.case == case]
-
-    async def order_facts(self, order: str) -> Sequence[Fact]:
-        return [one.fact for one in await self._journal() if order_of(one.fact) == order]
-
-    async def facts(self) -> list[Fact]:
-        journal = await self._journal()
-        return [one.fact for one in journal if one.fact.kind.partition(".")[0] in GROUPS]
-
-
-class Phones:
-    """`flows.ports.Phones` of one life: the exchange of the world, with faults between."""
-
-    def __init__(self, world: OrderWorld) -> None:
-        self._world = world
-
-    async def call(self, call: OrderCall) -> None:
-        chance = self._world.chance
-        await asyncio.sleep(chance.delay(1e-3, 0.05))
-        chance.maybe("action.received")
-        if not chance.quiet and chance.random.random() < 0.05:
-            raise ActRefused("switch-down", "not sent")
-        self._world.dial(call)
-        chance.maybe("action.done")
-        if not chance.quiet and chance.random.random() < 0.05:
-            raise ActUnknown("no answer")
-
-    async def hang_up(self, attempt: str) -> None:
-        await asyncio.sleep(0.01)
-        self._world.hang_up(attempt, 16)
-
-    async def stored(self, attempt: str, counted: bool) -> None:
-        await asyncio.sleep(0.01)
-
-    async def is_up(self, attempt: str) -> bool:
-        await asyncio.sleep(0.05)
-        made = self._world.dialled.get(attempt)
-        return made is not None and made.ended_at is None
-
-
-@dataclass
-class Life:
-    """One run of the daemon's orders."""
-
-    world: OrderWorld
-    number: int
-    alarms: dict[str, str] = field(default_factory=dict)
-    phone: PhoneChannel | None = None
-    desk: OrderDesk | None = None
-    orders: Orders | None = None
-
-    async def run(self) -> None:
-        world = self.world
-        clock = SimClock(world.loop)
-        self.store = SimStore(
-            world.disk, world.chance, world.loop, self.number, clock.now, world.published
-        )
-        await self.store.open()
-        recorder = Recorder(self.store, lambda _: None)
-        reads = Reads(self.store)
-        async with asyncio.TaskGroup() as group:
-
-            def spawn(work: Coroutine[Any, Any, object], name: str) -> None:
-                group.create_task(work, name=name)
-
-            orders = Orders(
-                recorder=recorder,
-                clock=clock,
-                memory=reads,
-                units=UNITS,
-                site=Site("中心", "7110", UTC),
-                spawn=spawn,
-                alarm=self.alarms.__setitem__,
-            )
-            orders.restore(await reads.facts())
-            inbox = Inbox(orders, await self.store.reader.cursor(TRIES_CURSOR))
-            post = Post(orders, inbox)
-            self._wires(orders, post, clock, spawn)
-            rules = await self.store.reader.cursor(RULES_CURSOR)
-            desk = FaxDesk(recorder, clock, post, self.alarms.__setitem__, rules, _no_modems)
-            ports, shown = world.ports, policy(lambda: desk.rules)
-            orders.use(SimFax(ports, paper, desk, clock, shown))
-            group.create_task(recorder.run())
-            group.create_task(ports.serve(GatewayPost(desk)))
-            assert self.phone is not None
-            for seen in world.log:
-                self.phone.see(replace(seen, learnt=True))
-            orders.resume()
-            group.create_task(orders.run())
-
-            async def case_of(case: str) -> dict[str, Json] | None:
-                return {"caller": "13800138000"} if case == CASE else None
-
-            self.desk = OrderDesk(orders, case_of, lambda: world.chance.random.randrange(10**7))
-            self.orders = orders
-            await asyncio.Event().wait()
-
-    def _wires(
-        self, orders: Orders, post: Post, clock: SimClock, spawn: Callable[..., None]
-    ) -> None:
-        self.phone = PhoneChannel(
-            Phones(self.world),
-            post,
-            Quiet(),
-            now=clock.now,
-            spawn=spawn,
-            seat_of=lambda _: "",
-            lines=8,
-        )
-        terminal = TerminalChannel(
-            Terminals(),
-            post,
-            attempt_of=orders.attempt,
-            user_unit=lambda _: None,
-            alarm=self.alarms.__setitem__,
-            now=clock.now,
-            spawn=spawn,
-        )
-        orders.use(terminal)
-        orders.use(self.phone)
 
 
 class OrderWorld:
@@ -220,10 +71,25 @@ class OrderWorld:
         self.deaf = False
         self.lives = 0
         self.life: Life | None = None
+        self.office = Office(self)
+        self.met: Counter[tuple[str, str]] = Counter()
+        """In which state of an order each fault struck, and how often."""
         self.chance.strike = self.strike
 
     def fail(self, words: str) -> None:
         self.broken = self.broken or f"{self.loop.time():.3f} s: {words}"
+
+    def book(self) -> OrderBook:
+        """The orders as the durable journal tells them."""
+        book = OrderBook()
+        for entry in self.disk.synced.journal:
+            book.apply(entry.fact)
+        return book
+
+    def order(self, words: str) -> Order | None:
+        """The order that was given with these words."""
+        orders = self.book().orders.values()
+        return next((order for order in orders if order.content["words"] == words), None)
 
     # Lives
 
@@ -258,6 +124,9 @@ class OrderWorld:
 
     def strike(self, fault: str) -> None:
         """Let it happen now; faults of the calls' simulation that mean nothing here are kills."""
+        fault = fault if fault in FAULTS else "kill"
+        for order in self.book().orders.values():
+            self.met[order.state.value, fault] += 1
         lasts = self.chance.delay(0.3, 12.0)
         if fault == "power":
             self.kill()
@@ -267,6 +136,11 @@ class OrderWorld:
         elif fault == "disk-away":
             self.disk.away = True
             self.loop.call_later(lasts, self.disk.heal, context=in_life(0))
+        elif fault == "disk-full":
+            self.disk.full = True
+            self.loop.call_later(lasts, self.disk.heal, context=in_life(0))
+        elif fault == "disk-stuck":
+            self.disk.stuck_until = self.loop.time() + lasts
         elif fault == "disk-slow":
             self.disk.slow = 20.0
             self.loop.call_later(lasts, self.disk.heal, context=in_life(0))
@@ -310,22 +184,33 @@ class OrderWorld:
         if not queued or not sending:
             self.fail(f"{call.attempt} was dialled before it was durable")
             return
-        repeat = bool(queued[0].data.get("repeat"))
+        self._repeats(call, order, bool(queued[0].data.get("repeat")))
+        over = self._last(order, "order.acknowledged", "order.cancelled", "order.closed")
+        if over > self._last(order, "order.reminded") and self._now() > over + SETTLED:
+            self.fail(f"{call.attempt} was dialled long after {order} was signed for or over")
+
+    def _repeats(self, call: OrderCall, order: str, marked: bool) -> None:
         known = {
             entry.fact.subject for entry in self.disk.synced.journal if entry.fact.kind in KNOWN
         }
+        since = self._last(order, "order.reminded")
         for other in self.dialled.values():
             same = other.call.attempt.startswith(f"{order}.") and other.call.dial == call.dial
-            if same and other.call.attempt not in known and not repeat:
+            again = same and START + other.at >= since and other.call.attempt not in known
+            if again and not marked:
                 self.fail(f"{call.attempt}: {call.dial} was called about it already, and no mark")
-        signed = [
+
+    def _last(self, order: str, *kinds: str) -> float:
+        """Second of the last such fact about an order; 0 where there is none."""
+        found = [
             entry.fact.at.timestamp()
             for entry in self.disk.synced.journal
-            if entry.fact.kind == "order.acknowledged" and entry.fact.subject == order
+            if entry.fact.kind in kinds and entry.fact.subject == order
         ]
-        now = SimClock(self.loop).now().timestamp()
-        if signed and now > signed[0] + SETTLED:
-            self.fail(f"{call.attempt} was dialled long after {order} was signed for")
+        return max(found, default=0.0)
+
+    def _now(self) -> float:
+        return SimClock(self.loop).now().timestamp()
 
     async def _happens(self, call: OrderCall, ending: str) -> None:
         draw = self.chance.random
@@ -386,7 +271,7 @@ class OrderWorld:
         self._open_case()
         self.begin_life()
         draw = self.chance.random
-        givers = [self.loop.create_task(self._give(n), context=in_life(0)) for n in range(3)]
+        office = self.loop.create_task(self.office.run(), context=in_life(0))
         until = self.loop.time() + TROUBLE
         while self.loop.time() < until:
             await asyncio.sleep(draw.random() * 60)
@@ -395,7 +280,7 @@ class OrderWorld:
         self.chance.quiet = True
         self.disk.heal()
         self._hears()
-        await asyncio.gather(*givers)
+        await office
         await asyncio.sleep(REST)
         self._at_the_end()
 
@@ -414,54 +299,33 @@ class OrderWorld:
             self.disk.now.rows[row.table, row.id] = row
             self.disk.synced.rows[row.table, row.id] = row
 
-    async def _give(self, number: int) -> None:
-        """A call-taker gives an order; the same key again until it is known to be stored."""
-        await asyncio.sleep(self.chance.random.random() * 60)
-        key = f"key-{number}"
-        ask = OrderAsk(case=CASE, units=("water",), kind="notice", klass=URGENT, words=str(number))
-        while key not in self.disk.synced.answers:
-            life = self.life
-            if life is not None and life.desk is not None:
-                self.loop.create_task(
-                    _quietly(life.desk.send(Asker("s"), ask, key)), context=in_life(life.number)
-                )
-            await asyncio.sleep(5.0)
-
     def _at_the_end(self) -> None:
-        """Every order was signed for by whoever pressed a key, or its alarm is there; what was said
-        of faxes is what the far machines hold."""
+        """Every order was signed for by whoever pressed a key or was entered at the desk, or the
+        centre has cancelled it, or its alarm is there; what was said of faxes is what the far
+        machines hold."""
         if words := self.ports.judge(self.disk.synced.journal):
             self.fail(words)
-        book = OrderBook()
-        for entry in self.disk.synced.journal:
-            book.apply(entry.fact)
-        if len(book.orders) != 3:
-            self.fail(f"{len(book.orders)} orders, three were given")
-        life = self.life
+        book, life = self.book(), self.life
+        given = [order for order in book.orders.values() if not order.content.get("cancels")]
+        if len(given) != len(GIVEN):
+            self.fail(f"{len(given)} orders, {len(GIVEN)} were given")
         for order in book.orders.values():
+            if order.state is O.CANCELLED:
+                continue
             pressed = [
                 made.call.attempt
                 for made in self.dialled.values()
                 if made.pressed and made.call.attempt.startswith(f"{order.id}.")
             ]
-            if pressed and order.acknowledged is None:
-                self.fail(f"{order.id}: the key of {pressed} was lost")
-            if not pressed and order.acknowledged is not None:
+            signed = bool(pressed) or order.id in self.office.signed
+            if signed and order.acknowledged is None:
+                self.fail(f"{order.id}: the word of {pressed or 'the desk'} was lost")
+            if not signed and order.acknowledged is not None:
                 self.fail(f"{order.id} was signed for by nobody")
             if order.acknowledged is None:
                 alarm = life.alarms.get(f"order.{order.id}", "") if life is not None else ""
                 if order.state is not O.EXHAUSTED or not alarm:
                     self.fail(f"{order.id} is silent: {order.state.value}")
-
-
-async def _no_modems(_: Mapping[str, str]) -> None:
-    """Nothing is paused here."""
-
-
-async def _quietly(work: Coroutine[Any, Any, object]) -> None:
-    """A request whose end is read from the disk; refused or unknown, it is made again."""
-    with contextlib.suppress(Refused, StoreError):
-        await work
 
 
 def run_orders(seed: int) -> tuple[str, OrderWorld]:

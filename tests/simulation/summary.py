@@ -14,6 +14,7 @@ _runs: Counter[str] = Counter()
 _faults: Counter[str] = Counter()
 _seconds: dict[str, float] = {}
 _bugs: list[str] = []
+_met: Counter[tuple[str, str]] = Counter()
 
 
 def runs(kind: str, seeds: int, seconds: float, faults: Mapping[str, int]) -> dict[str, object]:
@@ -27,6 +28,12 @@ def bug(name: str, seed: int, seconds: float, words: str) -> dict[str, object]:
     return {"bug": line}
 
 
+def orders(seeds: int, seconds: float, met: Mapping[tuple[str, str], int]) -> dict[str, object]:
+    """So many seeds of orders; `met`: state of an order and fault that struck in it, how often."""
+    told = runs("orders", seeds, seconds, {})
+    return {**told, "met": [[state, fault, times] for (state, fault), times in met.items()]}
+
+
 def take(given: Mapping[str, object]) -> None:
     """What one test handed on."""
     if "bug" in given:
@@ -38,6 +45,10 @@ def take(given: Mapping[str, object]) -> None:
     faults = given["faults"]
     assert isinstance(faults, dict)
     _faults.update(faults)
+    met = given.get("met", [])
+    assert isinstance(met, list)
+    for state, fault, times in met:
+        _met[state, fault] += times
 
 
 def lines() -> Iterator[str]:
@@ -47,6 +58,9 @@ def lines() -> Iterator[str]:
     if _faults:
         told = ", ".join(f"{fault} {times}" for fault, times in sorted(_faults.items()))
         yield f"simulation: faults: {told}"
+    for state in dict.fromkeys(state for state, _ in _met):
+        told = ", ".join(f"{fault} {n}" for (at, fault), n in sorted(_met.items()) if at == state)
+        yield f"simulation: an order {state} met {told}"
     if _bugs:
         yield f"simulation: {len(_bugs)} planted bugs, each found:"
     yield from (f"  {line}" for line in _bugs)

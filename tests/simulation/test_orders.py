@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import os
+import time
+from collections import Counter
+from collections.abc import Callable
 
-from tests.simulation.orders import run_orders
+import pytest
 
-SEEDS = int(os.environ.get("SIM_SEEDS", "40"))
+from tests.simulation import summary
+from tests.simulation.orders import FAULTS, STATES, run_orders
+
+SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
 FIRST = int(os.environ.get("SIM_FIRST", "1"))
 
 
-def test_no_key_is_lost_and_nobody_is_called_twice_whatever_fails() -> None:
+@pytest.mark.timeout(600)
+def test_no_key_is_lost_and_nobody_is_called_twice_whatever_fails(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """And every fault strikes in every state of an order's table."""
     broken, dialled, lives, faxes = {}, 0, 0, 0
+    met: Counter[tuple[str, str]] = Counter()
+    began = time.process_time()
     for seed in range(FIRST, FIRST + SEEDS):
         words, world = run_orders(seed)
         dialled, lives = dialled + len(world.dialled), lives + world.lives
         faxes += sum(fax.confirmed for fax in world.ports.calls)
+        met.update(world.met)
         if words:
             broken[seed] = words
+    took = time.process_time() - began
+    record_property(summary.NAME, summary.orders(SEEDS, took, met))
     assert broken == {}
     assert dialled > SEEDS, "calls were really made"
     assert faxes > SEEDS / 2, "faxes really arrived"
     assert lives > 2 * SEEDS, "daemons really died"
+    assert {(state, fault) for state in STATES for fault in FAULTS} <= met.keys()
