@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CASE = "20260202-0001"
 SEAT = Asker("s", "8001")
-GIVEN = (("water", "notice"), ("water", "notice"), ("bank", "site"))
+GIVEN = (("water", "notice"), ("water", "notice"), ("water", "notice"), ("bank", "site"))
 """Orders of a run: unit and kind. A site order to a tier-3 unit waits for its confirmation."""
 AGAIN = 5.0
 """Seconds after which a request without an answer is made again."""
@@ -64,8 +64,8 @@ class Office:
             await asyncio.sleep(draw.random() * 60)
             key = self._key()
             await self._until_known(key, lambda desk: desk.confirm(SEAT, ident, key))
-        for _ in range(draw.choice((0, 0, 1, 2, 3))):
-            await asyncio.sleep(draw.random() * 80)
+        for _ in range(draw.choice((0, 0, 0, 0, 1, 2, 3))):
+            await asyncio.sleep(20 + draw.random() * 80)
             await self._say(ident, draw.choice(ACTS))
 
     async def _say(self, ident: str, what: str) -> None:
