@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import re
+from collections.abc import Callable
 from typing import Final
 
 from hardware.port_interface import (
@@ -77,6 +78,7 @@ class _Hidraw:
         self._buttons = 0
         self._loop = asyncio.get_running_loop()
         self._on_gone: OnGone | None = None
+        self._changed: Callable[[], None] = lambda: None
 
     def start(self, on_data: OnData, on_gone: OnGone) -> None:
         self._on_gone = on_gone
@@ -94,6 +96,7 @@ class _Hidraw:
             self._lost("end of file")
         elif len(report) >= INPUT_REPORT:
             self._buttons = report[len(report) // INPUT_REPORT * INPUT_REPORT - INPUT_REPORT]
+            self._changed()
 
     def _lost(self, reason: str) -> None:
         self._loop.remove_reader(self._fd)
@@ -118,6 +121,9 @@ class _Hidraw:
     async def lines(self) -> ModemLines:
         pressed = bool(self._buttons & VOL_DOWN)
         return ModemLines(cts=pressed, dsr=False, ri=False, dcd=bool(self._buttons & VOL_UP))
+
+    def watch_lines(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
 
     async def close(self) -> None:
         if self._fd < 0:

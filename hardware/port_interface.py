@@ -81,6 +81,11 @@ class Port(Protocol):
         """Raises NoModemLines where there are none."""
         ...
 
+    def watch_lines(self, changed: Callable[[], None]) -> None:
+        """Call `changed` on the loop when an input may have moved, where the port tells it by
+        itself (RFC 2217, sound chips); others have to be looked at."""
+        ...
+
     async def close(self) -> None:
         """Lines down, port given back. Never raises."""
         ...

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import serial
+from serial.rfc2217 import COM_PORT_OPTION, SERVER_NOTIFY_MODEMSTATE
 
 from hardware.port_interface import (
     READ_SIZE,
@@ -223,6 +224,9 @@ class _Descriptor(_Threaded):
             dcd=bool(bits & termios.TIOCM_CD),
         )
 
+    def watch_lines(self, changed: Callable[[], None]) -> None:
+        """This kind does not tell."""
+
     async def _line_call(self, work: Callable[[], T]) -> T:
         if not self._has_lines:
             raise NoModemLines(f"{self._name}: 无调制解调控制线 / has no modem lines")
@@ -328,6 +332,16 @@ class _Rfc2217(_Threaded):
             return ModemLines(cts=port.cts, dsr=port.dsr, ri=port.ri, dcd=port.cd)
 
         return await self._call(look)
+
+    def watch_lines(self, changed: Callable[[], None]) -> None:
+        take = self._serial._telnet_process_subnegotiation
+
+        def told(suboption: bytes) -> None:
+            take(suboption)
+            if suboption[:2] == COM_PORT_OPTION + SERVER_NOTIFY_MODEMSTATE:
+                self._post(changed)
+
+        self._serial._telnet_process_subnegotiation = told
 
     async def close(self) -> None:
         if self._closed:

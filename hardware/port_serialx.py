@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import termios
+from collections.abc import Callable
 from typing import Any
 
 import serialx
@@ -125,6 +126,9 @@ class _Serialx(asyncio.Protocol):
         return ModemLines(
             cts=pins.cts is high, dsr=pins.dsr is high, ri=pins.rng is high, dcd=pins.car is high
         )
+
+    def watch_lines(self, changed: Callable[[], None]) -> None:
+        """This kind does not tell."""
 
     async def close(self) -> None:
         self._on_gone = None

@@ -60,7 +60,8 @@ class SerialLink:
     """A port and its owner task `run`. Callbacks run on the loop and must not block.
 
     `on_up` comes after each opening (a device may have restarted: initialise it again), `on_down`
-    with the reason, once for each loss and once for the first of a row of failed openings.
+    with the reason, once for each loss and once for the first of a row of failed openings,
+    `on_lines` when a port tells by itself that an input may have moved.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class SerialLink:
         rng: random.Random,
         on_up: Callable[[], None] = lambda: None,
         on_down: Callable[[str], None] = lambda _: None,
+        on_lines: Callable[[], None] = lambda: None,
         trace: Trace | None = None,
         opener: Callable[[PortSettings], Awaitable[Port]] = open_port,
     ) -> None:
@@ -82,6 +84,7 @@ class SerialLink:
         self._on_data = on_data
         self._on_up = on_up
         self._on_down = on_down
+        self._on_lines = on_lines
         self._rng = rng
         self._trace = trace
         self._opener = opener
@@ -136,6 +139,7 @@ class SerialLink:
         writer = asyncio.ensure_future(self._write_all(port))
         stopped = asyncio.ensure_future(stop.wait())
         try:
+            port.watch_lines(self._on_lines)
             port.start(self._data, gone)
             self._up.set()
             self._on_up()

@@ -80,6 +80,11 @@ class Squelch:
             self.open = raw
             self._opened = now
 
+    @property
+    def unsettled(self) -> bool:
+        """The line has moved and does not count yet: look again soon."""
+        return self._raw != self.open
+
     def stuck(self, now: float) -> bool:
         """Open for longer than any talker holds it."""
         return self.open and now - self._opened >= self._times.stuck_s

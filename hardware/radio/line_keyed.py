@@ -103,6 +103,7 @@ class LineKeyed:
             on_data=lambda _: None,
             on_up=self._opened,
             on_down=self._lost,
+            on_lines=self._wake.set,
             rng=rng,
             trace=trace,
             opener=opener,
@@ -169,7 +170,7 @@ class LineKeyed:
             active = self._keying.state is not K.IDLE
             if self._wiring.squelch:
                 await self._look()
-                active = active or self._squelch.open
+                active = active or self._squelch.open or self._squelch.unsettled
             now = _now()
             await self._carry_out(self._keying.channel(self.busy, now))
             await self._carry_out(self._keying.tick(now))

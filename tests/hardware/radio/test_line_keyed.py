@@ -16,7 +16,7 @@ from hardware.port import Backend, NoModemLines, PortError, PortSettings, open_p
 from hardware.port_hidraw import output_report, parse_name
 from hardware.radio.events import CallChange, RadioEvent
 from hardware.radio.keying import Act, KeyingTimes
-from hardware.radio.line_keyed import LineKeyed, LinesError, Wiring
+from hardware.radio.line_keyed import IDLE_LOOK_S, LineKeyed, LinesError, Wiring
 from hardware.rig.line_box import LineBox
 from tests.hardware.pty_kit import device, until
 
@@ -226,3 +226,19 @@ async def test_a_sound_chip_is_keyed_by_reports_and_its_buttons_are_the_squelch(
         await until(lambda: bytes(chip.heard).endswith(output_report(3, False)))
         assert not gone
         assert os.path.exists(chip.name)
+
+
+async def test_a_network_box_tells_of_its_squelch_before_the_next_look() -> None:
+    async with rig() as r:
+        clock = asyncio.get_running_loop().time
+        seconds = []
+        for n in range(10):
+            await asyncio.sleep(0.3 + 0.02 * n)
+            moved, count = clock(), len(r.told)
+            r.box.set_squelch(n % 2 == 0)
+            await until(lambda count=count: len(r.told) > count)  # type: ignore[misc]
+            seconds.append(clock() - moved)
+        changes = [e.state for e in r.told if isinstance(e, CallChange)]
+        assert changes == ["listening", "idle"] * 5
+        assert sorted(seconds)[5] <= 0.15, seconds
+        assert max(seconds) <= IDLE_LOOK_S, "a poll alone needs two looks"
