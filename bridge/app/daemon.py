@@ -28,7 +28,7 @@ from bridge.app.fax import open_fax
 from bridge.app.orders import Around, open_orders
 from bridge.app.papers import Papers, open_papers
 from bridge.app.platforms import Platforms
-from bridge.app.radio import open_radio
+from bridge.app.radio import open_radio, open_spoken
 from bridge.app.seats import SeatList, read_again
 from bridge.app.watchdog import Part, Watchdog
 from bridge.asterisk.acceptance import PATH as ACCEPT
@@ -221,6 +221,8 @@ class Daemon:
             self._order_tracks,
             self.cases,
         )
+        if self.orders is not None:
+            open_spoken(around, self.orders, service, link)
         await self.cases.restore()
         if self.orders is not None:
             self.fastagi.add_route(REPORT, self.orders.reports.handle, REPORT_S)

@@ -91,8 +91,8 @@ class OrderService:
         self._cases = cases
         self.ports: PortsClient | None = None
         self.gateways: GatewayPost | None = None
-        self.on_gateway: Callable[[Mapping[str, Any]], None] = lambda _: None
-        """Hears what gateways tell in passing: keys, squelch, health."""
+        self.on_gateway: list[Callable[[Mapping[str, Any]], None]] = []
+        """Hear what gateways tell in passing: keys, squelch, health."""
 
     def use(self, channel: Channel) -> None:
         """From now on there is this wire."""
@@ -230,7 +230,8 @@ def _phone(
 
 def _passing(view: View, service: OrderService, body: Mapping[str, Any]) -> None:
     """A gateway's health and the modem board: the desk sees which radio or modem is lost."""
-    service.on_gateway(body)
+    for hear in service.on_gateway:
+        hear(body)
     gateway = str(body.get("gateway", ""))
     if body.get("type") == "health":
         words = "" if body.get("usable") else str(body.get("words", "")) or "away"

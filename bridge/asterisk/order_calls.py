@@ -21,8 +21,8 @@ from bridge.wire.ami import HeaderValue, Message
 
 PREFIX = "ord-"
 ATTEMPT = re.compile(r"[A-Za-z0-9-]{1,48}\.[0-9]{1,4}\Z")
-_SOUND = re.compile(r"[A-Za-z0-9_./-]{1,200}\Z")
-_DIAL = re.compile(r"PJSIP/(?:[0-9+]{3,20}@)?[A-Za-z0-9_-]{1,64}\Z")
+SOUND = re.compile(r"[A-Za-z0-9_./-]{1,200}\Z")
+DIAL = re.compile(r"PJSIP/(?:[0-9+]{3,20}@)?[A-Za-z0-9_-]{1,64}\Z")
 SETTLED_SECONDS = 30.0
 """How long a question waits for the link and for what Asterisk's log tells of the time before."""
 FAILED_COMES_S = 0.3
@@ -47,7 +47,7 @@ class OrderCalls:
 
     async def call(self, call: OrderCall) -> None:
         """Originate. Raises ActRefused, ActUnknown."""
-        if not _DIAL.match(call.dial) or not _SOUND.match(call.words):
+        if not DIAL.match(call.dial) or not SOUND.match(call.words):
             raise ActRefused("switch-refused", f"not to be dialled: {call.dial!r}")
         number_dialled = re.sub(r"[^0-9]", "", call.dial.partition("@")[0])
         variables = [
@@ -130,7 +130,7 @@ class OrderCalls:
 
     def event(self, event: Message) -> None:
         """One event of the link; those of other channels mean nothing here."""
-        at = _at(event, self._now)
+        at = moment_of(event, self._now)
         attempt = _attempt_of(event.get("Uniqueid"))
         if attempt is None:
             self._seat(event.get("UserEvent"), event.get("Linkedid"), event.get("Seat"), at)
@@ -221,7 +221,8 @@ def _digits(text: str) -> str:
     return re.sub(r"[^0-9]", "", text)[:20]
 
 
-def _at(event: Message, now: Callable[[], datetime]) -> datetime:
+def moment_of(event: Message, now: Callable[[], datetime]) -> datetime:
+    """When Asterisk made the event; now where it does not say."""
     try:
         return datetime.fromtimestamp(float(event.get("Timestamp")), UTC)
     except (ValueError, OverflowError, OSError):

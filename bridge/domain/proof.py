@@ -12,7 +12,7 @@ from enum import StrEnum
 from bridge.domain.code import is_code
 from bridge.domain.delivery import A, ChannelKind, Received, Says
 from bridge.domain.order import Attempt
-from bridge.domain.unit import Unit
+from bridge.domain.unit import VOICE, Unit
 
 
 class Verdict(StrEnum):
@@ -70,6 +70,9 @@ def judge(told: Received, unit: Unit | None, attempt: Attempt | None) -> Verdict
     named = told.order is not None or attempt is not None
     if told.channel is ChannelKind.RADIO and not _reached(attempt):
         return Verdict.LOOK
+    if told.channel is ChannelKind.RADIO and told.source.startswith(VOICE):
+        # keys on an open channel, from any set: the order's code alone tells who has heard it
+        return Verdict.CODE if unit is not None and told.code is not None else Verdict.LOOK
     if told.channel is ChannelKind.MAIL and told.attempt is None:
         named = False  # only the signed link names an attempt; a reply's words may be anybody's
     for need in NEEDS[told.channel]:

@@ -12,6 +12,9 @@ from bridge.domain.ladder import Step, To, ladder_of
 
 TIER_1_ARRIVAL_S = 1800
 
+VOICE = "voice:"
+"""Begins the address of a radio group that is spoken to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hours:
@@ -58,6 +61,8 @@ class Unit:
     ssi: tuple[str, ...] = ()
     map27: tuple[str, ...] = ()
     radio_group: str = ""
+    radio_voice: tuple[str, ...] = ()
+    """Where it is spoken to: `voice:` radio group, `:` system `:` digits of a selective call."""
     sms: tuple[str, ...] = ()
     fax: tuple[str, ...] = ()
     fax_hours: str = ""
@@ -78,7 +83,7 @@ class Unit:
             case ChannelKind.PHONE:
                 return self.duty_phone
             case ChannelKind.RADIO:
-                return (*self.ssi, *self.map27)
+                return (*self.ssi, *self.map27, *self.radio_voice)
             case ChannelKind.SMS:
                 return self.sms
             case ChannelKind.FAX:

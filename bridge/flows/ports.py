@@ -233,6 +233,39 @@ class Phones(Protocol):
         ...
 
 
+RadioWhat = Literal["waits", "spoken", "code", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioSeen:
+    """Something happened on a call to a gateway's line. `waits`: it is ready for an over; `code`:
+    keys of a set on `way`, unchecked; `learnt`: only afterwards."""
+
+    attempt: str
+    what: RadioWhat
+    at: datetime
+    code: str = ""
+    way: str = ""
+    learnt: bool = False
+
+
+class Gateways(Protocol):
+    """Orders spoken into radio channels, carried out by the switch. All raise ActRefused or
+    ActUnknown."""
+
+    async def call(self, attempt: str, dial: str, way: str, tones: str, words: str) -> None:
+        """Call the gateway's line; it waits for `go` before each over."""
+        ...
+
+    async def go(self, attempt: str) -> None:
+        """The key is down: speak."""
+        ...
+
+    async def hang_up(self, attempt: str) -> bool:
+        """End the call; whether there was one."""
+        ...
+
+
 class TalkLines(Protocol):
     """What radio groups need of the switch. All raise ActRefused or ActUnknown."""
 

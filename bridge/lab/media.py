@@ -79,10 +79,10 @@ class Leg:
         self.events = 101 if events is None else events
         self._remote = socket_address(host, port) if port else None
 
-    def play(self, tone: int) -> None:
-        """Send another tone from now on."""
+    def play(self, tone: int, second: int = 0) -> None:
+        """Send another tone from now on, or two at once (a DTMF key as sound)."""
         self._tone = tone
-        self._payloads = tone_payloads(tone, self._kind)
+        self._payloads = tone_payloads(tone, self._kind, second)
 
     def press(self, keys: str, done: Callable[[], None]) -> None:
         """Send keys as telephone events; `done` is called in the media thread after the last.

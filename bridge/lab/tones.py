@@ -64,13 +64,15 @@ def encode(samples: list[float], codec: int) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def tone_payloads(frequency: int, codec: int) -> tuple[bytes, ...]:
-    """CYCLE payloads of 20 ms which, sent round and round, are a steady tone; 0 is silence.
+def tone_payloads(frequency: int, codec: int, second: int = 0) -> tuple[bytes, ...]:
+    """CYCLE payloads of 20 ms which, sent round and round, are a steady tone, or two; 0 is silence.
 
     Raises ValueError for a frequency that does not fit into the cycle, or not into a telephone.
     """
-    if frequency % 10 or not 0 <= frequency <= 3400:
-        raise ValueError(f"{frequency} Hz: must be a multiple of 10 from 0 to 3400")
-    step = 2 * pi * frequency / RATE
-    codes = encode([LEVEL * sin(step * n) for n in range(FRAME * CYCLE)], codec)
+    for hertz in (frequency, second):
+        if hertz % 10 or not 0 <= hertz <= 3400:
+            raise ValueError(f"{hertz} Hz: must be a multiple of 10 from 0 to 3400")
+    step, other = 2 * pi * frequency / RATE, 2 * pi * second / RATE
+    samples = range(FRAME * CYCLE)
+    codes = encode([LEVEL * (sin(step * n) + sin(other * n)) for n in samples], codec)
     return tuple(codes[k * FRAME : (k + 1) * FRAME] for k in range(CYCLE))

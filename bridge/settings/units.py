@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from bridge.domain.case_file import CommandRule
 from bridge.domain.delivery import ChannelKind
 from bridge.domain.ladder import Step, To
-from bridge.domain.unit import Hours, Unit
+from bridge.domain.unit import VOICE, Hours, Unit
 from bridge.settings.checks import Fault
 from bridge.settings.file import MAX_BYTES, read_model, refusal
 from bridge.settings.model import Dial, OrderSettings, SettingsError
@@ -47,6 +47,8 @@ Digits = Annotated[str, Field(pattern=r"^\+?[0-9]{3,20}$")]
 Ssi = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 Map27 = Annotated[str, Field(pattern=r"^[0-9]{1,3}/[0-9]{1,4}$")]
 """Prefix and ident of a set."""
+VoiceWay = Annotated[str, Field(pattern=r"^[0-9]{3,16}(:[A-Z][A-Z0-9]{1,7}:[0-9A-D*#]{1,16})?$")]
+"""A radio group of bridge.toml, with the selective call of this unit where it has one."""
 Mail = Annotated[str, AfterValidator(_mail)]
 Pin = Annotated[str, AfterValidator(_pin)]
 Day = Annotated[int, Field(ge=1, le=7)]
@@ -71,6 +73,7 @@ class RadioPart(Part):
     ssi: Annotated[tuple[Ssi, ...], Field(strict=False)] = ()
     map27: Annotated[tuple[Map27, ...], Field(strict=False)] = ()
     group: str = Field(default="", pattern=r"^[0-9]{0,15}$")
+    voice: Annotated[tuple[VoiceWay, ...], Field(strict=False)] = ()
 
 
 class HoursPart(Part):
@@ -155,6 +158,7 @@ def _unit(ident: str, part: UnitPart) -> Unit:
         ssi=part.radio.ssi,
         map27=part.radio.map27,
         radio_group=part.radio.group,
+        radio_voice=tuple(VOICE + way for way in part.radio.voice),
         sms=part.sms,
         fax=part.fax,
         fax_hours=part.fax_hours or "",

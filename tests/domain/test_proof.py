@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -87,3 +88,14 @@ def test_a_reply_needs_the_code_the_links_post_does_not() -> None:
 
 def test_every_channel_has_its_row() -> None:
     assert set(NEEDS) == set(ChannelKind)
+
+
+def test_keys_on_an_open_channel_need_the_order_s_code() -> None:
+    sent = attempt(R, A.SENT)
+    keys = Received(
+        channel=R, source="voice:7801", at=NOW, key="k", says=Says.SIGN, attempt="o.1", code=CODE
+    )
+    assert judge(keys, WATER, sent) is Verdict.CODE
+    assert judge(keys, None, sent) is Verdict.LOOK
+    assert judge(keys, WATER, attempt(R, A.SENDING)) is Verdict.LOOK
+    assert judge(replace(keys, code=None), WATER, sent) is Verdict.LOOK

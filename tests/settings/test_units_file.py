@@ -26,7 +26,7 @@ def test_the_shipped_directory_is_read_whole() -> None:
     water = units["water"]
     assert water.tier == 1
     assert water.channels() == tuple(ChannelKind)
-    assert water.addresses(ChannelKind.RADIO) == ("1001", "31/2001")
+    assert water.addresses(ChannelKind.RADIO) == ("1001", "31/2001", "voice:7801:ZVEI1:12345")
     night = datetime(2026, 11, 23, 2, tzinfo=UTC)
     assert [step.to for step in water.ladder(GENERAL, night)] == [To.UNIT, To.LEADER, To.ABOVE]
     assert len(water.ladder(GENERAL, night.replace(hour=9))) == 5
