@@ -37,7 +37,7 @@ from hardware.radio.events import (
     Why,
 )
 from hardware.radio.outstanding import Known, Outstanding
-from hardware.radio.sms_inbox import SmsInbox
+from hardware.radio.sms_inbox import ANSWER_S, SmsInbox
 from hardware.radio.sms_pdu import Submit
 from hardware.radio.texts import TextRefused
 from hardware.serial_link import SerialLink
@@ -47,7 +47,6 @@ MAX_QUEUE: Final = 256
 PATIENCE_S: Final = 20.0
 SEND_S: Final = 60.0
 """Seconds a network may take to accept a message; nothing is sent again before."""
-ANSWER_S: Final = 5.0
 PROBE_S: Final = 15.0
 _UNSOLICITED: Final = {
     "+CMTI:": None,
