@@ -10,6 +10,7 @@ ONCE ?=
 BENCH ?=
 SEEDS ?=
 SEED ?=
+SOAK ?=
 PYTEST ?=
 # Tests wait for telephones more than they compute: three processes share two cores well.
 WORKERS ?= 3
@@ -20,7 +21,7 @@ help:
 	@echo 'make test-hardware 硬件部分长测及其他软件检验 / drivers at full length, other programs against them'
 	@echo 'make lint          静态检查 / ruff, mypy, import contracts, dialplan lint'
 	@echo 'make bench         性能数据 / figures as JSON lines; BENCH=name,name for some'
-	@echo 'make faults        故障矩阵 / the fault matrix; SEEDS=n adds random runs, SEED=k replays one'
+	@echo 'make faults        故障矩阵 / the fault matrix; SEEDS=n adds random runs, SEED=k replays one, SOAK=m one call a second for m minutes'
 	@echo 'make coverage-req  需求覆盖 / which requirement rows have tests'
 	@echo 'make setup         只准备 .venv / the virtual environment alone'
 	@echo 'make lock          更新依赖锁 / write requirements.lock again (needs uv)'
@@ -59,7 +60,7 @@ bench: machine
 	@BENCH='$(BENCH)' exec $(BIN)/python -m tests.bench
 
 faults: machine
-	@SEEDS='$(SEEDS)' SEED='$(SEED)' exec $(BIN)/python -m tests.faults
+	@SEEDS='$(SEEDS)' SEED='$(SEED)' SOAK='$(SOAK)' exec $(BIN)/python -m tests.faults
 
 coverage-req: setup
 	@exec $(BIN)/python -m tests.coverage_req

@@ -108,8 +108,11 @@ class BenchRoom:
 
 
 @contextlib.asynccontextmanager
-async def open_room(seats: int, *, accept: str = "answer") -> AsyncIterator[BenchRoom]:
-    """Asterisk and daemon with at least that many seats (8001 …) and nobody there yet."""
+async def open_room(
+    seats: int, *, accept: str = "answer", module: str = "bridge"
+) -> AsyncIterator[BenchRoom]:
+    """Asterisk and daemon with at least that many seats (8001 …) and nobody there yet. `module` is
+    the program that is run as the daemon; FAULTS_TASKS_FILE names it a file."""
     names = (*(str(8000 + number) for number in range(1, max(seats, 30) + 1)), LEADER)
     run = RunDir(Path(tempfile.mkdtemp(prefix="bridge110-bench-")))
     try:
@@ -121,6 +124,8 @@ async def open_room(seats: int, *, accept: str = "answer") -> AsyncIterator[Benc
             make_sounds(prompts, run.sounds, cache=cache_dir() / "sounds")
             await switch.start()
             world = make_world(switch, accept=accept)
+            world.daemon.module = module
+            world.daemon.environment = {"FAULTS_TASKS_FILE": str(run.path / "tasks")}
             await world.daemon.start()
             try:
                 yield BenchRoom(world)

@@ -5,11 +5,12 @@ the end of a whole run. `SEEDS=n` adds n random runs, `SEED=k` replays one and s
 fails; `FAULT=words` runs the faults whose name has these words; `KILLS=n` is how often the daemon
 is killed at any moment to see that nothing shown is lost, `WORLDS=n` how many worlds stand side by
 side, `PART=k/n` the k-th of n parts (its lines make a report with the others by
-`python -m tests.faults.report`).
+`python -m tests.faults.report`). `SOAK=m`, alone: one call a second for m minutes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from tests.faults.matrix import FAULTS, kills_once
 from tests.faults.order_matrix import OrderFault, order_kills
 from tests.faults.programme import FIRST_SEED, batches, words
 from tests.faults.report import write_report
+from tests.faults.soak import soak
 from tests.faults.worker import Job, Result, replay, run_jobs
 
 REPORT = Path(__file__).with_name("REPORT.md")
@@ -109,6 +111,15 @@ def main() -> int:
         for of, part in shortest:
             print(f"  {of}: {words(part)}", file=sys.stderr)
         return 1 if result.broken else 0
+    minutes = environment.get("SOAK") or ""
+    if minutes:
+        if not minutes.isdigit():
+            print(f"SOAK={minutes}: must be a number of minutes", file=sys.stderr)
+            return 2
+        soaked = asyncio.run(soak(int(minutes)))
+        print(json.dumps(soaked.json(), ensure_ascii=False))
+        print("; ".join(soaked.broken) or "✓", file=sys.stderr)
+        return 1 if soaked.broken else 0
     try:
         todo = jobs(environment)
     except ValueError as wrong:
@@ -117,15 +128,15 @@ def main() -> int:
     began = time.monotonic()
     worlds = int(environment.get("WORLDS") or "2")
     results = shown(run_jobs(todo, worlds, ahead=True))
-    minutes = (time.monotonic() - began) / 60
+    took = (time.monotonic() - began) / 60
     whole = not (environment.get("PART") or environment.get("FAULT"))
     if whole:
         lines = [{**result.line, "broken": result.broken} for result in results]
-        write_report(REPORT, lines, f"{minutes:.0f} min, {worlds} worlds side by side")
+        write_report(REPORT, lines, f"{took:.0f} min, {worlds} worlds side by side")
     failed = [result for result in results if result.broken]
     print(
         f"{len(results)} 格,{len(failed)} 格未达标 / {len(results)} cells, {len(failed)} not as "
-        f"promised; {minutes:.1f} min",
+        f"promised; {took:.1f} min",
         file=sys.stderr,
     )
     return 1 if failed else 0
