@@ -19,6 +19,8 @@ PATH: Final = "accept"
 YES: Final = "1"
 _SOUND = re.compile(r"[a-z0-9][a-z0-9_-]*(?:/[a-z0-9][a-z0-9_-]*)*")
 _DIGITS = re.compile(r"[0-9]{3,16}")
+TIME_S: Final = 25
+"""What the leg is given once we have shown that we are there (dialplans/third.conf)."""
 _SLACK_S: Final = 1.0
 """What Asterisk may need beyond the time it was told to wait."""
 
@@ -55,7 +57,7 @@ class Acceptance:
     sound_s: float = 6.0
     """Seconds after which a sound file that has not ended is held to be stuck."""
     total_s: float = 18.0
-    """For all of it; below the server's own limit and the dialplan's TIMEOUT(absolute)."""
+    """For all of it; below the server's own limit and TIME_S."""
 
     async def handle(self, request: AgiRequest) -> bool:
         """Whether the person pressed 1: the endpoint of the route.
@@ -67,6 +69,7 @@ class Acceptance:
         if words is None:
             return False
         async with asyncio.timeout(self.total_s):
+            await request.command("SET", "AUTOHANGUP", str(TIME_S))
             accepted = await self._say(request, words) or await self._ask(request, words)
             if accepted:
                 await request.command("SET", "VARIABLE", "ACCEPTED", "1")

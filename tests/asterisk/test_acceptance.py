@@ -64,6 +64,7 @@ async def test_key_1_after_the_words_accepts() -> None:
     async with desk() as here:
         seen = await here.call(lambda line: KEY_1 if line.startswith(b"WAIT") else NO_KEY)
         assert seen == [
+            b"SET AUTOHANGUP 25\n",
             b"STREAM FILE bridge110/case-from 1\n",
             b"SAY DIGITS 13800001111 1\n",
             b"STREAM FILE bridge110/press-1 1\n",

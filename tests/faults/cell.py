@@ -20,7 +20,7 @@ DEAD_PHONE_MS: Final = 1_500
 BOTH_DEAD_MS: Final = 3_050
 """Where a telephone and the daemon are dead: `rtp_timeout` (2 s) and what Asterisk adds to it. It
 counts whole seconds and looks at most every two, so a dead leg is cleared after 1 to 3 s; in one
-case of eight it is more than 2.5 s."""
+case of eight it is more than 2.5 s. README.md: why 0.5 s cannot be held."""
 TRUTH_S: Final = 3.0
 RETURN_S: Final = 5.0
 """After the return of Asterisk: case, number and call-back."""

@@ -17,6 +17,7 @@ import pytest_asyncio
 from bridge.lab.child import free_port
 from bridge.lab.phone import Behaviour
 from bridge.lab.ports import HOST
+from bridge.lab.tones import UNIT
 from bridge.lab.world import World
 from tests.live.people import all_talk, fetched, talk
 from tests.live.room import Room, room_of
@@ -24,6 +25,8 @@ from tests.live.room import Room, room_of
 pytestmark = [pytest.mark.live]
 
 SLOW_S = 0.8
+PASSED_OVER_S = 3.0
+"""TIMEOUT(absolute) of dialplans/third.conf until the far end has shown that it is there."""
 
 
 class FarEnd:
@@ -97,12 +100,33 @@ async def test_a_leg_whose_question_fails_is_asked_by_the_plan_itself(
     assert call.citizen.longest_gap(began, time.monotonic()) < 0.2
 
 
-@pytest.mark.parametrize("manner", ["black hole", "half a line"])
-async def test_a_leg_that_hangs_hangs_alone(room: Room, manner: str) -> None:
-    """Citizen and seat talk on meanwhile; when the far end is gone the way is free again."""
+async def test_a_far_end_that_says_nothing_is_passed_over_and_the_next_third_can_be_called(
+    room: Room,
+) -> None:
+    """The black hole stands all the time; nobody waits for it longer than three seconds."""
+    hotline = await room.people.hotline(Behaviour("auto"))
+    unit = await room.people.phone("6001", UNIT, Behaviour("auto", keys="1", keys_after=4.5))
+    call = await room.talking()
+    async with far_end(room, "black hole"):
+        began = time.monotonic()
+        await call.act("three-way", to="12345")
+        third = await fetched(hotline)
+        answered = time.monotonic()
+        await third.wait_hears(set(), 8, others=True)
+        assert time.monotonic() - answered <= PASSED_OVER_S + 1.5
+        await third.press("1")
+        await all_talk(call.citizen, call.at_seat, third, within=6)
+        await call.act("three-way", to="6001")
+        await all_talk(call.citizen, call.at_seat, third, await fetched(unit), within=12)
+    assert call.citizen.longest_gap(began, time.monotonic()) < 0.2
+
+
+async def test_a_leg_that_hangs_hangs_alone(room: Room) -> None:
+    """Half a line, for which Asterisk waits for ever. Citizen and seat talk on meanwhile; when the
+    far end is gone the way is free again."""
     hotline = await room.people.hotline(Behaviour("auto"))
     call = await room.talking()
-    async with far_end(room, manner) as end:
+    async with far_end(room, "half a line") as end:
         began = time.monotonic()
         await call.act("three-way", to="12345")
         third = await fetched(hotline)
