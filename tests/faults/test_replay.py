@@ -10,7 +10,7 @@ from tests.faults.worker import replay
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
-TRIES = 12
+TRIES = 9
 
 
 def asks(steps: Programme) -> bool:
