@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import tempfile
@@ -36,6 +37,8 @@ from bridge.share import share
 Record = dict[str, Any]
 STAYS_MS: Final = 600_000
 """A citizen who talks until the bench is over."""
+STAYS_S: Final = 7_200
+"""Nobody registers these telephones again."""
 MANY: Final = 100_000
 """Calls that a telephone of SIPp takes before it ends by itself."""
 REGISTERING: Final = 10
@@ -55,6 +58,7 @@ class BenchRoom:
         for name in names:
             phone = Phone(name, site.sip_secret, self.server, tone=0, local_port=port)
             await phone.start()
+            await phone.register(STAYS_S)
             phone.die()  # registered from the port that SIPp takes over
             await asyncio.sleep(0.01)  # asyncio closes the socket in the loop's next turn
 
@@ -120,6 +124,7 @@ async def open_room(
             site = LabSite(ports, random_secret(), random_secret(), seats=names, qualify_s=0)
             switch = Switch(ensure_root(), site, run)
             switch.prepare()
+            _let_stay(run.etc / "pjsip.conf")
             prompts = share("dialplans") / "prompts.toml"
             make_sounds(prompts, run.sounds, cache=cache_dir() / "sounds")
             await switch.start()
@@ -134,6 +139,17 @@ async def open_room(
                 await switch.stop()
     finally:
         shutil.rmtree(run.path, ignore_errors=True)
+
+
+def _let_stay(pjsip: Path) -> None:
+    """Telephones of SIPp register once, for as long as a bench lasts."""
+    text = pjsip.read_text(encoding="utf-8")
+    lines, times = re.subn(
+        r"(?m)^maximum_expiration = .*$", f"maximum_expiration = {STAYS_S}", text
+    )
+    if not times:
+        raise RuntimeError(f"{pjsip}: no maximum_expiration")
+    pjsip.write_text(lines, encoding="utf-8")
 
 
 @contextlib.asynccontextmanager

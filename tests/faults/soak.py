@@ -24,10 +24,10 @@ from tests.bench.call_load import resident_mb
 from tests.bench.call_room import BenchRoom, open_room
 from tests.faults.counted import EVERY_S, VARIABLE
 
-SEATS: Final = 26
+SEATS: Final = 34
 TALK_MS: Final = 2_500
 RATE: Final = 1.0
-FILL_RATE: Final = 4.0
+FILL_RATE: Final = 6.0
 FILL_S: Final = 600.0
 PEACE_S: Final = 20.0
 """Longer than wrap-up, closing of recordings and every time-out of an idle connection."""
