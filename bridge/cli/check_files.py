@@ -10,6 +10,7 @@ from bridge.asterisk.conf import Conf, Section, read_conf
 from bridge.asterisk.conf_text import ConfError
 from bridge.asterisk.lint import lint
 from bridge.asterisk.plan_files import PlanFiles, read_plan
+from bridge.cli.check_gateways import gateways
 from bridge.cli.check_result import Found, bad, judged, unseen
 from bridge.settings.model import OrderSettings, Settings, SettingsError
 from bridge.settings.units import load_units, special_plans
@@ -44,6 +45,8 @@ def files(settings: Settings) -> Iterator[Found]:
     yield from _telephones(etc, settings)
     if settings.orders is not None:
         yield _units(settings.orders)
+        if settings.ports is not None:
+            yield gateways(settings, settings.orders)
 
 
 def _units(orders: OrderSettings) -> Found:
