@@ -105,8 +105,7 @@ class OrderDesk:
             raise Refused("nothing-to-say")
         if ask.copy and _police_or_such(ask):
             raise Refused("not-for-diversion")
-        told = ask.cancels or ask.forward_of  # news of what there is, no order of ours
-        if not told and self.held_elsewhere(ask.case):
+        if not ask.forward_of and self.held_elsewhere(ask.case):  # news, no order of ours
             raise Refused("case-with-other-desk")
         if ask.after_report is not None:
             await self._check_report(ask.case, ask.after_report)
@@ -183,31 +182,25 @@ class OrderDesk:
         return await self._do(who, order, key, send_reminder)
 
     async def cancel(self, who: Asker, order: str, reason: str, key: str) -> Answer:
-        """Cancel, with a reason; a unit that was told of the order is told of this too, and one
-        that wanted to pass it on is told that it stays."""
-        answer = await self._do(who, order, key, lambda work: cancel(work, reason))
+        """Cancel, with a reason; in the same transaction a unit that was told of the order is told
+        of this too, and one that wanted to pass it on is told that it stays."""
         found = await self.orders.find(order)
         if found is None:
-            return answer
-        onward = found.content.get("onward")
-        if found.round > 0:
-            await self._tell_cancelled(who, found, found.unit, f"指令 {order} 已取消:{reason}")
-        elif isinstance(onward, dict):
-            words = f"移交未获同意,指令 {onward['order']} 仍由你单位办理:{reason}"
-            await self._tell_cancelled(who, found, str(onward["from"]), words)
-        return answer
+            raise Refused("no-such-order")
+        case = await self.case_of(found.case) or {}
+        async with self._creating:
+            count = len(await self.orders.memory.orders_of_case(found.case))
 
-    async def _tell_cancelled(self, who: Asker, order: Order, unit: str, words: str) -> None:
-        ask = OrderAsk(
-            case=order.case,
-            units=(unit,),
-            kind="notice",
-            klass=order.klass,
-            words=words,
-            cancels=order.id,
-            drill=bool(order.content.get("drill")),
-        )
-        await self.send(who, ask, f"{order.id}:cancelled")
+            def decide(work: Work) -> Work | None:
+                cancel(work, reason)
+                ask = _off(work.order, reason)
+                if ask is None:
+                    return None
+                return self._create(who, ask, _content(ask, case), ask.units[0], count + 1)
+
+            answer = Answer(key, 202, {"order": order})
+            await self.orders.change(order, decide, actor=who.name, answer=answer)
+        return answer
 
     async def onward(
         self, who: Asker, order: str, to: str, words: str, key: str, *, unit: str | None, by: str
@@ -271,6 +264,30 @@ class OrderDesk:
         answer = Answer(key, 202, {"order": order})
         await self.orders.change(order, decide, actor=who.name, answer=answer)
         return answer
+
+
+def _off(order: Order, reason: str) -> OrderAsk | None:
+    """The notice that an order is off, to whoever was told of it. News that an order is off can be
+    taken back, but makes no news of its own."""
+    onward = order.content.get("onward")
+    if order.content.get("cancels"):
+        return None
+    if order.round > 0:
+        unit, words = order.unit, f"指令 {order.id} 已取消:{reason}"
+    elif isinstance(onward, dict):
+        unit = str(onward["from"])
+        words = f"移交未获同意,指令 {onward['order']} 仍由你单位办理:{reason}"
+    else:
+        return None
+    return OrderAsk(
+        case=order.case,
+        units=(unit,),
+        kind="notice",
+        klass=str(order.content["klass"]),
+        words=words,
+        cancels=order.id,
+        drill=bool(order.content.get("drill")),
+    )
 
 
 def _told(

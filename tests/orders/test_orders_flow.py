@@ -257,6 +257,24 @@ async def test_a_cancelled_order_stops_and_the_unit_is_told(tmp_path: Path) -> N
         assert "市民已撤回" in notice.words
 
 
+async def test_news_of_a_cancelling_is_stored_with_it_and_makes_no_news_itself(
+    tmp_path: Path,
+) -> None:
+    async with life(tmp_path) as kit:
+        (order,) = await kit.send()
+        await kit.tell(f"{order}.1", A.SENDING, A.SENT)
+        await kit.desk.cancel(SEAT, order, "市民已撤回", "key-cancel-3")
+        [notice] = kit.orders.open_of("water")
+        stored = await kit.facts("order.")
+        gone = next(at for at, fact in enumerate(stored) if fact.kind == "order.cancelled")
+        assert stored[gone + 1].kind == "order.created", "one transaction"
+        await kit.settled()
+        await kit.desk.cancel(SEAT, notice.id, "误发", "key-cancel-4")
+        await kit.settled()
+        assert kit.orders.open_of("water") == []
+        assert len(await kit.facts("order.created")) == 2
+
+
 async def test_who_signs_for_a_cancelled_order_is_told_so(tmp_path: Path) -> None:
     async with life(tmp_path) as kit:
         (order,) = await kit.send()
