@@ -26,6 +26,8 @@ class OrderFault(Enum):
     FAILS = "store fails"
     SMTP_DEAD = "SMTP peer dead"
     SMTP_HALF = "SMTP peer half-open"
+    PORTS = "port process killed"
+    CABLE = "radio's cable pulled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,12 @@ STORIES: Final = (
         (("before-send", "mail"), ("after-send", "mail")),
     ),
     Story("mail", "deferred", ("attempt.failed",)),
+    Story(
+        "radio",
+        "shown",
+        ("attempt.sending", "attempt.sent", "attempt.read", "order.acknowledged"),
+        (("before-send", "radio"), ("after-send", "radio")),
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from tests.faults.order_wires import (
     unit_of,
 )
 from tests.faults.proxy import Mode, Road
+from tests.faults.radio_wire import Field, RadioWire, radio_field
 from tests.faults.rounds import DEATH_S, NOT_REACHED, mend
 from tests.faults.stage import SEATS, Stage, now, stage
 from tests.faults.states import talk_with_seats
@@ -37,7 +38,7 @@ PATIENCE_S: Final = 7.0
 QUIET_S: Final = 1.5
 """After a signature nothing more may come."""
 STORY_SCENES: Final = {"signs": "ringing", "busy": "busy", "withdrawn": "ringing", "sent": "sent",
-                       "deferred": "deferred"}  # fmt: skip
+                       "deferred": "deferred", "shown": "read"}  # fmt: skip
 
 
 @dataclass
@@ -47,6 +48,7 @@ class OrderStage:
     stage: Stage
     wires: Mapping[str, Wire]
     smtp: Road
+    radio: Field
     case: str = ""
     desk: DeskClient = field(init=False)
 
@@ -96,13 +98,21 @@ class OrderStage:
 @contextlib.asynccontextmanager
 async def order_stage(root: AsteriskRoot) -> AsyncIterator[OrderStage]:
     """A furnished world with all wires; everything is gone afterwards."""
-    units = PhoneWire.directory() + MailWire.directory()
+    units = PhoneWire.directory() + MailWire.directory() + RadioWire.directory()
     async with (
         post_office() as (office, road),
-        stage(root, units=units, more=lambda run: mail_toml(road.port, run / MAIL_KEY)) as there,
+        radio_field() as radio,
+        stage(
+            root,
+            units=units,
+            more=lambda run: mail_toml(road.port, run / MAIL_KEY) + radio.toml(),
+        ) as there,
     ):
-        wires: tuple[Wire, ...] = (PhoneWire(there), MailWire(there, office, road))
-        made = OrderStage(there, {wire.name: wire for wire in wires}, road)
+        wires: tuple[Wire, ...] = (
+            *(PhoneWire(there), MailWire(there, office, road)),
+            RadioWire(there, radio),
+        )
+        made = OrderStage(there, {wire.name: wire for wire in wires}, road, radio)
         await made.open_case()
         yield made
 
@@ -135,6 +145,7 @@ async def well(there: OrderStage) -> None:
         await there.smtp.be("open")
     for wire in there.wires.values():
         wire.mend()
+    await there.radio.well()
     if not there.stage.world.daemon.running:
         await restart(there.stage, 0.0)
 
@@ -173,7 +184,7 @@ async def _play(
     while True:
         if story == "withdrawn":
             await there.desk.request("POST", f"orders/{order}/acknowledge", {"by": "张三"})
-        if story == "sent":
+        if story in ("sent", "shown"):
             await wire.sign(scene)
         await asyncio.sleep(POLL_S)
 
@@ -255,6 +266,16 @@ def _disk(*, full: bool) -> Callable[[OrderStage], Awaitable[None]]:
     return strike
 
 
+async def _ports(there: OrderStage) -> None:
+    there.radio.owner.kill()
+    await asyncio.sleep(DOWN_S)
+
+
+async def _cable(there: OrderStage) -> None:
+    there.radio.pty.pull()
+    await asyncio.sleep(DOWN_S)
+
+
 async def _asterisk(there: OrderStage) -> None:
     await there.stage.world.switch.kill()
     await asyncio.sleep(0.5)
@@ -271,4 +292,6 @@ _STRIKES: Final[Mapping[OrderFault, Callable[[OrderStage], Awaitable[None]]]] = 
     OrderFault.FAILS: _disk(full=False),
     OrderFault.SMTP_DEAD: _smtp("refuse"),
     OrderFault.SMTP_HALF: _smtp("dead"),
+    OrderFault.PORTS: _ports,
+    OrderFault.CABLE: _cable,
 }

@@ -11,11 +11,12 @@ from tests.faults.order_matrix import Carried, OrderFault, OrderLine, order_kill
 from tests.faults.worker import Job, Result, run_jobs
 
 CALL: Final = {"channel": "phone", "addresses": ["PJSIP/6001"]}
-STRUCK: Final = (OrderFault.KILLED, OrderFault.ASTERISK, OrderFault.SMTP_HALF)
+STRUCK: Final = (OrderFault.KILLED, OrderFault.ASTERISK, OrderFault.SMTP_HALF, OrderFault.PORTS)
 STEPS: Final = (
     ("phone signs", "after-action", "Originate"),
     ("phone signs", "before-commit", "order.acknowledged"),
     ("mail sent", "committed", "attempt.sending"),
+    ("radio shown", "committed", "attempt.sending"),
 )
 SLACK_S: Final = 30.0
 """The machine may be busy with other things."""
@@ -71,7 +72,7 @@ def seen() -> Seen:
 @pytest.mark.live
 @pytest.mark.timeout(300)
 def test_orders_go_on_and_nothing_is_lost_or_repeated_unmarked(seen: Seen) -> None:
-    assert len(seen) == 7 * len(STRUCK) + len(STEPS), sorted(seen)
+    assert len(seen) == 11 * len(STRUCK) + len(STEPS), sorted(seen)
     for result in seen.values():
         line = result.line
         assert line["on_s"] is not None, line
