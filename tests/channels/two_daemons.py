@@ -59,7 +59,7 @@ class OneDaemon:
         return await self.desk.must("POST", path, body)
 
 
-def _make(site: str, directory: Path, ports: LabPorts, other: LabPorts, key: str) -> OneDaemon:
+def one_daemon(site: str, directory: Path, ports: LabPorts, other: LabPorts, key: str) -> OneDaemon:
     for place in PLACES:
         (directory / place).mkdir(parents=True)
     for name, text in ((AMI_FILE, "no-switch-here"), (KEY_FILE, key)):
@@ -85,8 +85,8 @@ async def two_daemons(directory: Path) -> AsyncIterator[tuple[OneDaemon, OneDaem
     """Both prepared, neither started; ended afterwards."""
     with spare_ports() as here, spare_ports() as there:
         pair = (
-            _make("desk-a", directory / "a", here, there, "s" * 40),
-            _make("desk-b", directory / "b", there, here, "s" * 40),
+            one_daemon("desk-a", directory / "a", here, there, "s" * 40),
+            one_daemon("desk-b", directory / "b", there, here, "s" * 40),
         )
         try:
             yield pair

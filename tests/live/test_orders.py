@@ -14,8 +14,9 @@ from bridge.lab.phone import Behaviour
 from bridge.lab.ports import HOST
 from bridge.lab.sipp import DUTY_PHONE, register, start_sipp
 from bridge.lab.tones import UNIT
+from tests.faults.proxy import Road
 from tests.live.conftest import NewSwitch
-from tests.live.ordering import PIN, duty, ordering
+from tests.live.ordering import PIN, duty, lead_by, ordering
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -121,3 +122,28 @@ async def test_killed_while_it_rings_the_same_call_is_found_again(new_switch: Ne
         signed = await room.until(order, "acknowledged")
         assert signed["in_hand"] == ""
         assert len(phone.calls) == 1, "never dialled a second time"
+
+
+async def test_a_call_about_an_order_cancelled_while_the_link_is_cut_ends_when_it_is_back(
+    new_switch: NewSwitch,
+) -> None:
+    async with ordering(new_switch) as room:
+        await room.world.daemon.stop()
+        road = Road(room.world.ports.ami)
+        await road.start()
+        await lead_by(room.world, road.port)
+        await room.world.daemon.start()
+        phone = await duty(room.people, "6001", Behaviour("auto"))
+        order = await room.give()
+        call = await phone.wait_call(20)
+        await call.wait_answered(5)
+        await room.attempt(order, "phone", "sent")
+        await road.be("refuse")
+        await room.desk.must("POST", f"orders/{order}/cancel", {"reason": "误派"})
+        await asyncio.sleep(1.0)
+        assert call.end is None, "nobody can reach it"
+        await road.be("open")
+        await call.wait_ended(10)
+        assert (await room.order(order))["state"] == "cancelled"
+        await room.world.daemon.stop()
+        await road.stop()

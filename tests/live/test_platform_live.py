@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.lab.ports import HOST, spare_ports
+from bridge.lab.settings_file import STORE_FILE
 from bridge.lab.switch import Switch
 from bridge.lab.world import World, make_world
+from bridge.store import Reader
+from tests.channels.two_daemons import OneDaemon, one_daemon
 from tests.live.conftest import NewSwitch
 from tests.live.people import all_talk, fetched
 from tests.live.platform_peer import PlatformPeer
@@ -24,11 +30,18 @@ KEY = "live-platform-key-0123456789abcdef"
 @contextlib.asynccontextmanager
 async def linked(switch: Switch, peer: PlatformPeer) -> AsyncIterator[Room]:
     """A room whose desk 12345 has a platform: `peer`."""
+    async with linked_to(switch, peer.url) as room:
+        yield room
+
+
+@contextlib.asynccontextmanager
+async def linked_to(switch: Switch, url: str) -> AsyncIterator[Room]:
+    """A room whose desk 12345 has a platform at that address."""
     world = make_world(switch)
     secret = switch.run.path / "platform-key"
     secret.write_text(KEY)
     secret.chmod(0o600)
-    more = f"\n[platforms.12345]\nurl = {json.dumps(peer.url)}\n"
+    more = f"\n[platforms.12345]\nurl = {json.dumps(url)}\n"
     more += f"key_file = {json.dumps(str(secret))}\n"
     more += 'aliases = [{ number = "12319", since = 2024-01-01 },'
     more += ' { number = "12318", since = 2099-01-01 }]\n'
@@ -127,3 +140,42 @@ async def test_with_the_platform_away_the_telephone_rings_all_the_same(
         line = (await talk.desk.must("GET", "platforms"))["platforms"][0]
         assert line["peer"] == "12345"
     peer.stop()
+
+
+@pytest.mark.req("LY-10")
+async def test_the_other_bridge110_has_the_case_before_its_telephone_rings_and_gives_it_back(
+    new_switch: NewSwitch, tmp_path: Path
+) -> None:
+    """Both ends are ours: a daemon with its Asterisk, and the daemon of the desk that is called."""
+    switch = await new_switch()
+    with spare_ports() as ports:
+        other = one_daemon("desk-b", tmp_path / "b", ports, switch.site.ports, KEY)
+        await other.start()
+        url = f"http://{HOST}:{ports.http}/platform/12345"
+        try:
+            async with linked_to(switch, url) as room:
+                await _over_and_back(room, other)
+        finally:
+            await other.process.stop()
+
+
+async def _over_and_back(room: Room, other: OneDaemon) -> None:
+    hotline = await room.people.hotline()
+    talk = await room.talking()
+    await talk.act("three-way", to="12345")
+    third = await fetched(hotline)
+    rang = time.time() - (time.monotonic() - third.invite_at)
+    ident = f"lab/{(await talk.desk.call(talk.id))['case']}"
+    await all_talk(talk.citizen, talk.at_seat, third)
+    accepted = await other.case(ident, "accepted")
+    assert accepted["document"]["caller"]["number"] == talk.number
+    assert accepted["document"]["call"] == third.headers["X-Case-Id"]
+    facts = [entry.fact for entry in await Reader(other.directory / STORE_FILE).entries_after(0)]
+    first = next(fact for fact in facts if fact.kind == "peer.case" and fact.subject == ident)
+    assert first.at.timestamp() < rang, "durable there, by its own clock, before its telephone rang"
+    await other.do(f"peer-cases/{ident}/feedback", kind="progress", words="已派单")
+    await other.do(f"peer-cases/{ident}/hand-back", reason="属公安职责")
+    back = await shared(room, talk, "returned")
+    there = await other.case(ident, "returned")
+    assert (back["digest"], back["document"]) == (there["digest"], there["document"])
+    assert [line["words"] for line in back["document"]["feedback"]] == ["已派单", "属公安职责"]
