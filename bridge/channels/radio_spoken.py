@@ -156,7 +156,7 @@ class SpokenOrders:
     async def _code(self, one: _Try, seen: RadioSeen) -> None:
         if seen.learnt:  # what was heard of the order was not seen
             await self._progress(seen.attempt, A.UNKNOWN)
-        await self._tell.received(
+        counted = await self._tell.received(
             Received(
                 channel=ChannelKind.RADIO,
                 source=one.source or seen.way,
@@ -168,6 +168,8 @@ class SpokenOrders:
                 words="电台按键签收 / DTMF",
             )
         )
+        if counted is not False:  # a person has signed: it is not spoken again
+            await self.withdraw(seen.attempt)
 
     # One attempt
 

@@ -239,6 +239,16 @@ async def test_the_code_is_told_with_the_way_it_came(tmp_path: Path) -> None:
         assert c.told.of("o.1") == [(A.UNKNOWN, None)]
 
 
+async def test_signed_by_its_code_it_is_not_spoken_again(tmp_path: Path) -> None:
+    async with channel(tmp_path) as c:
+        await c.send("o.1")
+        await until(lambda: c.switch.spoke == ["o.1"])
+        c.switch.tell("o.1", "code", code="12345678", way=WAY)
+        await until(lambda: c.switch.up == set())
+        assert c.switch.spoke == ["o.1"]
+        await until(lambda: c.keyed() == [True, False])
+
+
 async def test_what_an_earlier_life_began_is_ended_and_unknown(tmp_path: Path) -> None:
     async with channel(tmp_path) as c:
         c.switch.up.add("o.1")
