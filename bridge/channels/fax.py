@@ -113,11 +113,10 @@ class FaxChannel(GatewayChannel):
 
 
 def dialled(job: Job, rules: Rules) -> str:
-    """The number that this try calls: those of the unit in turn, but for the ones that are closed.
-    Raises PortsRefused with the reason where all are."""
-    turn = (job.number - 1) % len(job.addresses)
+    """The number that this try calls: the first that is not closed. Raises PortsRefused with the
+    reason where all are."""
     reasons = []
-    for number in (*job.addresses[turn:], *job.addresses[:turn]):
+    for number in job.addresses:
         why = rules.why_blocked(number)
         if not why:
             return number

@@ -85,7 +85,7 @@ class GatewayChannel:
 
     async def _carried(self, job: Job) -> dict[str, str]:
         """What the gateway carries, and where to. Raises PortsRefused."""
-        address = job.addresses[(job.number - 1) % len(job.addresses)]
+        address = job.addresses[0]
         return {"address": address, "text": order_text(job.sheet)}
 
     async def withdraw(self, attempt: str) -> None:

@@ -333,7 +333,7 @@ class RadioWays:
 
     async def send(self, job: Job) -> None:
         """Each try of a row takes the next address of the unit."""
-        address = job.addresses[(job.number - 1) % len(job.addresses)]
+        address = job.addresses[0]
         if address.startswith(VOICE):
             await self._spoken.send(job, address)
         else:

@@ -63,7 +63,8 @@ class OrderSheet:
 class Job:
     """One attempt: carry this sheet to these addresses of the unit on one channel.
 
-    `attempt` is its idempotency key: the same attempt is never carried out twice.
+    `attempt` is its idempotency key: the same attempt is never carried out twice. The first of
+    `addresses` is this try's turn.
     """
 
     attempt: str

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from bridge.domain.code import Tries, order_of_code
-from bridge.domain.delivery import A, ChannelKind, Received
+from bridge.domain.code import Tries, is_code, order_of_code
+from bridge.domain.delivery import A, ChannelKind, Received, Says
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json
 from bridge.domain.order import Attempt, Order
 from bridge.domain.order_decide import report
 from bridge.domain.order_state import O
 from bridge.domain.proof import Verdict, judge
-from bridge.domain.unit import Unit
+from bridge.domain.unit import VOICE, Unit
 from bridge.flows.orders import AGAIN_SECONDS, Orders
 from bridge.flows.ports import StoreError
 
@@ -57,7 +57,7 @@ class Inbox:
         attempt, order = await self._named(told)
         unit = self._unit(told, attempt)
         if told.channel is ChannelKind.RADIO and attempt is None and unit is not None:
-            attempt, order = _last_by_radio(self._orders.open_of(unit.id))
+            attempt, order = by_radio(self._orders.open_of(unit.id), told)
         verdict = judge(told, unit, attempt)
         if verdict is Verdict.CODE:
             order = await self._by_code(told, unit, order)
@@ -178,14 +178,33 @@ class Inbox:
             self._orders.alarm(f"inbox.{told.key}", words)
 
 
-def _last_by_radio(orders: list[Order]) -> tuple[Attempt | None, Order | None]:
-    """The newest attempt by radio that reached the unit, and its order."""
+def by_radio(orders: list[Order], told: Received) -> tuple[Attempt | None, Order | None]:
+    """The attempt that a status or text answers, and its order: the one whose code it gives, else
+    the newest that reached this set, else the unit. None where the code is of another order, and
+    where a result may close the wrong one. What is keyed on an open channel has its code compared
+    later."""
+    if told.source.startswith(VOICE):
+        return _newest(orders)
+    if told.code is not None and is_code(told.code):
+        named = order_of_code(told.code, [(order.id, order.code) for order in orders])
+        return _newest([order for order in orders if order.id == named])
+    here = [order for order in orders if _newest([order], told.source)[1] is not None]
+    if told.says is Says.RESULT and len(here) != 1:
+        return None, None
+    return _newest(here, told.source) if here else _newest(orders)
+
+
+def _newest(orders: list[Order], source: str = "") -> tuple[Attempt | None, Order | None]:
+    """The attempt by radio that went out last of those that reached the unit; with `source`, that
+    set of it."""
     reached = (A.SENT, A.DELIVERED, A.READ, A.UNKNOWN, A.ACKNOWLEDGED, A.WITHDRAWN)
     found = [
-        (max(attempt.times.values()), attempt, order)
+        (min(at for state, at in attempt.times.items() if state != A.QUEUED), attempt, order)
         for order in orders
         for attempt in order.attempts.values()
-        if attempt.channel is ChannelKind.RADIO and attempt.state in reached
+        if attempt.channel is ChannelKind.RADIO
+        and attempt.state in reached
+        and source in ("", attempt.addresses[0])
     ]
     if not found:
         return None, None

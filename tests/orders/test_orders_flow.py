@@ -237,6 +237,34 @@ async def test_a_radio_status_signs_the_newest_order_that_reached_the_set(tmp_pa
         assert (await kit.order(old)).state is O.DISPATCHED
 
 
+async def test_a_code_in_a_text_names_the_order_also_where_a_newer_one_reached_the_set(
+    tmp_path: Path,
+) -> None:
+    """And one of an order that is over signs for no other."""
+    async with life(tmp_path, channels=frozenset({R})) as kit:
+        (old,), (new,) = await kit.send(), await kit.send()
+        code = (await kit.order(old)).code
+        for order in (old, new):
+            await kit.tell(f"{order}.1", A.SENDING, A.SENT)
+            kit.clock.at = kit.clock.at.replace(minute=5)
+        await kit.says(Says.RESULT, R, source="1001", code=code)
+        assert (await kit.order(old)).state is O.CLOSED
+        assert (await kit.order(new)).state is O.DISPATCHED
+        await kit.says(Says.RESULT, R, source="1001", code=code)
+        assert (await kit.order(new)).state is O.DISPATCHED
+        assert any(name.startswith("inbox.") for name in kit.alarms)
+
+
+async def test_a_result_by_status_closes_no_order_while_it_may_be_another_s(tmp_path: Path) -> None:
+    async with life(tmp_path, channels=frozenset({R})) as kit:
+        (old,), (new,) = await kit.send(), await kit.send()
+        for order in (old, new):
+            await kit.tell(f"{order}.1", A.SENDING, A.SENT)
+        await kit.says(Says.RESULT, R, source="1001")
+        assert {(await kit.order(order)).state for order in (old, new)} == {O.DISPATCHED}
+        assert any(name.startswith("inbox.") for name in kit.alarms)
+
+
 async def test_another_units_order_cannot_be_signed(tmp_path: Path) -> None:
     async with life(tmp_path) as kit:
         (order,) = await kit.send("water")

@@ -1,28 +1,27 @@
-"""Faxes on the simulated loop: the port process and the far machine, which outlive the daemon.
+"""Faxes on the simulated loop: far machines that hold what they hold, people who fax sheets back.
 
-Of the daemon the wire, the fax desk and the post are the real ones. What the far machine holds is
-the world's knowledge: it judges what the journal says.
+What the far machine holds is the world's knowledge: it judges what the journal says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bridge.channels.fax import FaxChannel, FaxPolicy
-from bridge.channels.ports_client import PortsAway
-from bridge.channels.radio import GatewayPost
-from bridge.domain.delivery import OrderSheet
+from bridge.channels.fax import FaxChannel, FaxPolicy, page_received
+from bridge.domain.delivery import OrderSheet, Says
 from bridge.domain.journal import Entry
 from bridge.domain.paper import Paper, PaperKind
-from tests.simulation.chance import Chance
+from bridge.flows.ports import FromChannel
 from tests.simulation.daemon import SimClock
-from tests.simulation.loop import SimLoop, in_life
+from tests.simulation.loop import in_life
+from tests.simulation.ports import SimPorts, rounds
 
 ENDINGS = (
     *("delivered", "delivered", "delivered", "voice-answered", "voice-answered", "voice-answered"),
@@ -30,123 +29,106 @@ ENDINGS = (
 )
 CRASHES = 0.1
 """Share of calls in whose middle the port process dies."""
-REPEAT = b"may be a repeat"
+RETURNED = 0.3
+"""Share of sheets that a person ticks and faxes back."""
+BLOCKED_S = 30.0
+"""A job may be on its way to a number when that is closed: its turn comes within this."""
 
 
 @dataclass
 class Fax:
-    """One call to a far machine, at a wall time. `held`: its page is there."""
+    """One call to a far machine, at a wall time. `held`: its page is there. `returned`: the keys
+    under which the ticked sheet came back."""
 
     attempt: str
     number: str
-    repeat: bool
+    sheet: Mapping[str, Any]
     at: float
     held: bool = False
     confirmed: bool = False
+    noted: bool = False
+    returned: tuple[str, ...] = ()
 
 
-@dataclass
-class SimPorts:
-    """`bridge.channels.radio.Ports`, and the port process behind it."""
+class FaxLine:
+    """The way `fax` of the port process."""
 
-    chance: Chance
-    loop: SimLoop
-    jobs: dict[str, str] = field(default_factory=dict)
-    """Stage of every job that was ever taken."""
-    calls: list[Fax] = field(default_factory=list)
-    waiting: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Things that the daemon has not stored yet."""
-    last: int = 0
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, ports: SimPorts) -> None:
+        self._ports = ports
+        self._chance = ports.chance
+        self.calls: list[Fax] = []
 
-    async def submit(self, body: dict[str, Any]) -> None:
-        draw = self.chance.random
-        await asyncio.sleep(self.chance.delay(1e-3, 0.05))
-        if not self.chance.quiet and draw.random() < 0.05:
-            raise PortsAway("not sent", begun=False)
-        key = str(body["key"])
-        if key not in self.jobs:
-            self.jobs[key] = "queued"
-            self.loop.create_task(self._carry(key, body), context=in_life(0))
-        if not self.chance.quiet and draw.random() < 0.05:
-            raise PortsAway("no answer", begun=True)
-
-    async def ask(self, kind: str, **values: Any) -> dict[str, Any]:
-        await asyncio.sleep(self.chance.delay(1e-3, 0.05))
-        key = str(values.get("key", ""))
-        if kind == "withdraw":
-            taken = self.jobs.get(key) == "queued"
-            if taken:
-                self._tell(key, "failed", "withdrawn")
-            return {"ok": taken}
-        told = next((one for one in reversed(self.waiting.values()) if one["key"] == key), None)
-        over = self.jobs.get(key) == "failed"
-        return {"stage": "done" if over else self.jobs.get(key), "told": told}
-
-    async def _carry(self, key: str, body: Mapping[str, Any]) -> None:
+    async def carry(self, key: str, body: Mapping[str, Any]) -> None:
         """What becomes of one job is drawn here."""
-        draw = self.chance.random
-        await asyncio.sleep(draw.random() * 20)
-        if self.jobs[key] != "queued":
+        draw = self._chance.random
+        await asyncio.sleep(draw.random() * 15)
+        if self._ports.stage(key) != "queued":
             return
-        repeat = base64.b64decode(body["text"]) == REPEAT
-        now = SimClock(self.loop).now().timestamp()
-        fax = Fax(key, str(body["address"]), repeat, now)
+        sheet = json.loads(base64.b64decode(body["text"]))
+        now = SimClock(self._ports.loop).now().timestamp()
+        fax = Fax(key, str(body["address"]), sheet, now)
         self.calls.append(fax)
-        self._tell(key, "sending")
-        await asyncio.sleep(5 + draw.random() * 60)
+        self._ports.tell(key, "sending")
+        lasts = 5 + draw.random() * 60
+        if not self._chance.quiet and draw.random() < CRASHES:
+            at = draw.choice((draw.random() * lasts, lasts))
+            self._ports.loop.call_later(at, self._ports.die, context=in_life(0))
+        await asyncio.sleep(lasts)
         ending = draw.choice(ENDINGS)
+        fax.held = ending == "delivered" or (ending == "not-confirmed" and draw.random() < 0.5)
+        if fax.held and draw.random() < RETURNED:
+            work = self._comes_back(fax)
+            self._ports.loop.create_task(work, context=in_life(0))
         fax.confirmed = ending == "delivered"
-        fax.held = fax.confirmed or (ending == "not-confirmed" and draw.random() < 0.5)
-        if draw.random() < CRASHES:  # whether the confirmation was durable by then
-            fax.confirmed = fax.confirmed and draw.random() < 0.5
-            await asyncio.sleep(2.0)
-            self._tell(key, "delivered" if fax.confirmed else "unknown", number=fax.number)
-        elif ending in ("delivered", "not-confirmed"):
-            stage = "delivered" if fax.confirmed else "unknown"
-            self._tell(key, stage, number=fax.number)
+        await asyncio.sleep(self._chance.delay(1e-3, 0.5))
+        fax.noted = fax.confirmed
+        await asyncio.sleep(self._chance.delay(1e-3, 0.5))
+        if ending in ("delivered", "not-confirmed"):
+            self._ports.tell(key, "delivered" if fax.noted else "unknown", number=fax.number)
         else:
-            self._tell(key, "failed", ending, number=fax.number)
+            self._ports.tell(key, "failed", ending, number=fax.number)
 
-    def _tell(self, key: str, stage: str, why: str | None = None, **data: str) -> None:
-        self.jobs[key] = stage
-        self.last += 1
-        at = SimClock(self.loop).now().isoformat()
-        words = {"kind": "progress", "key": key, "stage": stage, "why": why, "data": data}
-        self.waiting[self.last] = words | {"at": at, "gateway": "", "channel": ""}
-        self.news.set()
+    async def _comes_back(self, fax: Fax) -> None:
+        """Somebody ticks a box and faxes the sheet; our modem must be there to take it."""
+        draw = self._chance.random
+        says = draw.choice((Says.ARRIVED, Says.RESULT, Says.DISPUTE, Says.NOTHING))
+        for _ in range(draw.choice((1, 1, 1, 2))):  # no confirmation: once more
+            await asyncio.sleep(10 + draw.random() * 200)
+            await self._ports.up.wait()
+            named = {"order": fax.sheet["order"], "code": fax.sheet["code"], "says": says.value}
+            sheet = {"source": fax.number, "gateway": "fax", "channel": "fax"} | named
+            key = self._ports.keep(kind="fax", **sheet)
+            if says is not Says.NOTHING:
+                fax.returned += (key,)
 
-    async def serve(self, post: GatewayPost) -> None:
-        """The connection of one life: everything in order, again until it is stored."""
-        while True:
-            self.news.clear()
-            for seq, body in list(self.waiting.items()):
-                await asyncio.sleep(self.chance.delay(1e-4, 0.05))
-                await post.take(body, seq)
-                self.waiting.pop(seq, None)
-            await self.news.wait()
+    def confirmed(self, key: str) -> bool:
+        """Whether the last page's confirmation is written down."""
+        return any(fax.attempt == key and fax.noted for fax in self.calls)
 
-    def judge(self, journal: list[Entry]) -> str:
-        """What the journal says, against what the far machines hold; empty words: all is well."""
-        if self.waiting:
-            return f"{len(self.waiting)} things were never stored"
+    def signed(self) -> set[str]:
+        """Orders whose ticked sheet came back."""
+        return {str(fax.sheet["order"]) for fax in self.calls if fax.returned}
+
+    def judge(self, journal: Sequence[Entry]) -> str:
+        """As `ports.Way.judge`."""
         confirmed = {fax.attempt for fax in self.calls if fax.confirmed}
+        carried = {fax.attempt for fax in self.calls}
         facts = [entry.fact for entry in journal]
         said = {f.subject for f in facts if f.kind == "attempt.delivered" and f.subject}
-        if false := sorted(said & self.jobs.keys() - confirmed):
+        if false := sorted(said & carried - confirmed):
             return f"{false} were called delivered, and nobody confirmed them"
         before: dict[tuple[str, str, int], list[Fax]] = {}
-        rounds = _rounds(journal)
+        turns = rounds(journal)
         for fax in self.calls:
             order = fax.attempt.rpartition(".")[0]
-            earlier = before.setdefault((order, fax.number, rounds.get(fax.attempt, 0)), [])
-            if not fax.repeat and any(one.held for one in earlier):
+            earlier = before.setdefault((order, fax.number, turns.get(fax.attempt, 0)), [])
+            if not fax.sheet["repeat"] and any(one.held for one in earlier):
                 return f"{fax.attempt}: the sheet is there already, and this one has no mark"
             earlier.append(fax)
         return self._blocked(journal)
 
-    def _blocked(self, journal: list[Entry]) -> str:
-        """No number is called when it is known to be a person's; a job may be on its way."""
+    def _blocked(self, journal: Sequence[Entry]) -> str:
+        """No number is called when it is known to be a person's."""
         for entry in journal:
             fact = entry.fact
             if fact.kind != "fax.blocked":
@@ -154,24 +136,11 @@ class SimPorts:
             late = [
                 fax.attempt
                 for fax in self.calls
-                if fax.number == fact.subject and fax.at > fact.at.timestamp() + 25.0
+                if fax.number == fact.subject and fax.at > fact.at.timestamp() + BLOCKED_S
             ]
             if late:
                 return f"{late} went to {fact.subject}, which was closed"
         return ""
-
-
-def _rounds(journal: list[Entry]) -> dict[str, int]:
-    """Which walk down the ladder each attempt belongs to: a reminder is not the same sheet."""
-    reminders: Counter[str] = Counter()
-    rounds: dict[str, int] = {}
-    for entry in journal:
-        subject = entry.fact.subject or ""
-        if entry.fact.kind == "order.reminded":
-            reminders[subject] += 1
-        elif entry.fact.kind == "attempt.queued":
-            rounds[subject] = reminders[subject.rpartition(".")[0]]
-    return rounds
 
 
 class SimFax(FaxChannel):
@@ -181,11 +150,33 @@ class SimFax(FaxChannel):
         return
 
 
+@dataclass(frozen=True)
+class _Ticked:
+    order: str | None
+    code: str | None
+    says: Says
+    trouble: str = ""
+
+
+class SimPages:
+    """`bridge.channels.radio.FaxPages` without files and pictures: the sheet as it was ticked."""
+
+    def __init__(self, tell: FromChannel) -> None:
+        self._tell = tell
+
+    async def take(self, body: Mapping[str, Any], seq: int) -> None:
+        at = datetime.fromisoformat(str(body["at"]))
+        read = _Ticked(body["order"], body["code"], Says(body["says"]))
+        key = f"{body['gateway']}.{seq}.{body['at']}"
+        await self._tell.received(page_received(str(body["source"]), at, key, read, ""))
+
+
 async def paper(sheet: OrderSheet) -> Paper:
-    """A sheet that shows nothing but its mark."""
-    words = REPEAT if sheet.repeat else b"once"
+    """A sheet that shows its number, code and mark."""
+    shown = {"order": sheet.order, "code": sheet.code, "repeat": sheet.repeat}
+    tiff = json.dumps(shown).encode()
     return Paper(
-        kind=PaperKind.ORDER, name="", title="", pages=1, tiff=words, pdf=b"", html="", text=""
+        kind=PaperKind.ORDER, name="", title="", pages=1, tiff=tiff, pdf=b"", html="", text=""
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,6 +36,9 @@ from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
 from tests.simulation.store import Job, Outgoing, SimStore
 from tests.simulation.world import Kinds, Outcome, run
+
+Patch = tuple[object, str, Any]
+"""Owner, name, and what stands in its place."""
 
 # The store
 
@@ -273,12 +276,12 @@ class Mutant:
     name: str
     bias: tuple[str, str] | None = None
     store: type[SimStore] = SimStore
-    patches: tuple[tuple[object, str, Any], ...] = ()
+    patches: tuple[Patch, ...] = ()
 
     @contextmanager
     def planted(self) -> Iterator[Kinds]:
         """While this lasts, runs have the bug."""
-        with _patched(list(self.patches)):
+        with patched(self.patches):
             yield Kinds(store=self.store, bias=self.bias)
 
     def find(self, seeds: int) -> Outcome | None:
@@ -292,12 +295,11 @@ class Mutant:
 
 
 @contextmanager
-def _patched(patches: list[tuple[object, str, Any]]) -> Iterator[None]:
-    if not patches:
-        yield
-        return
-    owner, name, other = patches[0]
-    with patch.object(owner, name, other), _patched(patches[1:]):
+def patched(patches: Iterable[Patch]) -> Iterator[None]:
+    """While this lasts, each owner has the other thing by that name."""
+    with ExitStack() as stack:
+        for owner, name, other in patches:
+            stack.enter_context(patch.object(owner, name, other))
         yield
 
 

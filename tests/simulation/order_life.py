@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.app.orders import Post
 from bridge.channels.phone import PhoneChannel
-from bridge.channels.radio import GatewayPost
+from bridge.channels.radio import GatewayChannel, GatewayPost
 from bridge.channels.terminal import TerminalChannel
+from bridge.domain.delivery import ChannelKind
 from bridge.domain.journal import Entry, Fact, Json
+from bridge.domain.ladder import URGENT, Step
 from bridge.domain.order_book import GROUPS, order_of
+from bridge.domain.unit import Unit
 from bridge.flows.fax_desk import RULES_CURSOR, FaxDesk
 from bridge.flows.order_desk import OrderDesk
 from bridge.flows.order_inbox import TRIES_CURSOR, Inbox
@@ -25,14 +28,30 @@ from bridge.flows.terminals import Terminals
 from tests.channels.test_phone import Quiet
 from tests.domain.order_story import BANK, HOUSING, WATER
 from tests.simulation.daemon import SimClock
-from tests.simulation.fax import SimFax, paper, policy
+from tests.simulation.fax import SimFax, SimPages, paper, policy
 from tests.simulation.order_people import CASE
 from tests.simulation.store import SimStore
 
 if TYPE_CHECKING:
     from tests.simulation.orders import OrderWorld
 
-UNITS = {unit.id: unit for unit in (WATER, HOUSING, BANK)}
+ROADS = Unit(
+    id="roads",
+    name="市政道桥",
+    tier=1,
+    users=("roads-1",),
+    ssi=("1002", "1003"),
+    fax=("7003", "7004"),
+    ladders={
+        URGENT: (
+            Step((ChannelKind.RADIO, ChannelKind.FAX), 90),
+            Step((ChannelKind.TERMINAL,), 60),
+        )
+    },
+    deputy="housing",
+)
+"""Out of doors: reached by radio and fax first."""
+UNITS = {unit.id: unit for unit in (WATER, HOUSING, BANK, ROADS)}
 
 
 @dataclass
@@ -132,8 +151,11 @@ class Life:
             desk = FaxDesk(recorder, clock, post, self.alarms.__setitem__, rules, _no_modems)
             ports, shown = world.ports, policy(lambda: desk.rules)
             orders.use(SimFax(ports, paper, desk, clock, shown))
+            orders.use(GatewayChannel(ChannelKind.RADIO, ports, post, clock))
+            told = GatewayPost(desk)
+            told.fax = SimPages(desk)
             group.create_task(recorder.run())
-            group.create_task(ports.serve(GatewayPost(desk)))
+            group.create_task(ports.serve(told))
             assert self.phone is not None
             for seen in world.log:
                 self.phone.see(replace(seen, learnt=True))

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 CASE = "20260202-0001"
 SEAT = Asker("s", "8001")
-GIVEN = (("water", "notice"), ("water", "notice"), ("water", "notice"), ("bank", "site"))
+GIVEN = (
+    ("water", "notice"),
+    ("roads", "notice"),
+    ("water", "notice"),
+    ("roads", "notice"),
+    ("bank", "site"),
+)
 """Orders of a run: unit and kind. A site order to a tier-3 unit waits for its confirmation."""
 AGAIN = 5.0
 """Seconds after which a request without an answer is made again."""

@@ -21,13 +21,18 @@ def test_no_key_is_lost_and_nobody_is_called_twice_whatever_fails(
     record_property: Callable[[str, object], None],
 ) -> None:
     """And every fault strikes in every state of an order's table."""
-    broken, dialled, lives, faxes = {}, 0, 0, 0
+    broken, dialled, lives, faxes, texts, answers = {}, 0, 0, 0, 0, 0
+    called: set[str] = set()
     met: Counter[tuple[str, str]] = Counter()
     began = time.process_time()
     for seed in range(FIRST, FIRST + SEEDS):
         words, world = run_orders(seed)
         dialled, lives = dialled + len(world.dialled), lives + world.lives
-        faxes += sum(fax.confirmed for fax in world.ports.calls)
+        faxes += sum(fax.confirmed for fax in world.line.calls)
+        texts += sum(text.shown for text in world.air.texts)
+        answers += len(world.air.answers)
+        called |= {fax.number for fax in world.line.calls if not fax.sheet["repeat"]}
+        called |= {text.ssi for text in world.air.texts if not text.marked}
         met.update(world.met)
         if words:
             broken[seed] = words
@@ -36,5 +41,8 @@ def test_no_key_is_lost_and_nobody_is_called_twice_whatever_fails(
     assert broken == {}
     assert dialled > SEEDS, "calls were really made"
     assert faxes > SEEDS / 2, "faxes really arrived"
+    assert texts > SEEDS, "texts were really shown"
+    assert answers > SEEDS / 2, "people really answered"
+    assert {"1003", "7004"} <= called, "the other number of a unit was tried in its turn"
     assert lives > 2 * SEEDS, "daemons really died"
     assert {(state, fault) for state in STATES for fault in FAULTS} <= met.keys()

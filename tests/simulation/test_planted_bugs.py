@@ -14,10 +14,14 @@ import pytest
 
 from tests.simulation import summary
 from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.order_mutants import ORDER_MUTANTS, OrderMutant
+from tests.simulation.orders import run_orders
 from tests.simulation.world import REPLAY, Kinds, run
 
 BOUND = 2_000
 """Seeds within which every planted bug is found."""
+ORDER_BOUND = 200
+"""The same for those of orders; a seed of them takes longer."""
 
 
 @pytest.mark.timeout(600)
@@ -31,6 +35,20 @@ def test_a_planted_bug_is_found(
     assert found is not None, f"{mutant.name} gets away in {BOUND} seeds"
     assert run(found.seed, Kinds(bias=mutant.bias)).broken == "", "the healthy code, in that run"
     record_property(summary.NAME, summary.bug(mutant.name, found.seed, took, found.broken))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mutant", ORDER_MUTANTS, ids=lambda mutant: str(mutant.name))
+def test_a_planted_bug_of_orders_is_found(
+    mutant: OrderMutant, record_property: Callable[[str, object], None]
+) -> None:
+    began = time.monotonic()
+    found = mutant.find(ORDER_BOUND)
+    took = time.monotonic() - began
+    assert found is not None, f"{mutant.name} gets away in {ORDER_BOUND} seeds"
+    seed, broken = found
+    assert run_orders(seed, mutant.bias)[0] == "", "the healthy code, in that run"
+    record_property(summary.NAME, summary.bug(mutant.name, seed, took, broken))
 
 
 def _told(command: str, hash_seed: str, *more: str) -> str:
