@@ -12,8 +12,8 @@ SEEDS ?=
 SEED ?=
 SOAK ?=
 PYTEST ?=
-# Tests wait for telephones more than they compute: three processes share two cores well.
-WORKERS ?= 3
+# Tests wait for telephones more than they compute: four processes share two cores well.
+WORKERS ?= 4
 
 help:
 	@echo 'make run           一次完整的三方通话演示 / plays a whole case; ONCE=1 ends after it'
