@@ -81,6 +81,7 @@ class OrderService:
         calls: OrderCalls,
         reports: ReportCalls,
         cases: CaseDesk,
+        voices: OrderVoices,
     ) -> None:
         self.settings = settings
         self.orders = orders
@@ -88,6 +89,7 @@ class OrderService:
         self.parts = parts
         self.calls = calls
         self.reports = reports
+        self.voices = voices
         self._cases = cases
         self.ports: PortsClient | None = None
         self.gateways: GatewayPost | None = None
@@ -168,7 +170,7 @@ async def open_orders(
         reads=around.store.reader,
         ack_keys=_ack_keys(around.settings),
     )
-    service = OrderService(own, orders, inbox, parts, calls, reports, cases)
+    service = OrderService(own, orders, inbox, parts, calls, reports, cases, voices)
     service.use(terminal)
     service.use(phone)
     if around.settings.ports is not None:

@@ -45,7 +45,7 @@ def open_spoken(
         now=around.clock.now,
         spawn=around.spawn,
     )
-    calls.see = spoken.see
+    calls.see = _both(service.voices.see_radio, spoken.see)
     service.use(
         RadioWays(GatewayChannel(ChannelKind.RADIO, ports, service.post, around.clock), spoken)
     )

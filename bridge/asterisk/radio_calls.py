@@ -92,7 +92,7 @@ class RadioCalls:
         at = moment_of(event, self._now)
         failed = event.name == "OriginateResponse" and event.get("Response") != "Success"
         if event.name == "Hangup" or failed:
-            self.see(RadioSeen(attempt=attempt, what="ended", at=at))
+            self.see(_seen(attempt, "ended", at))
         elif event.name == "UserEvent" and event.get("Attempt") == attempt:
             what = _KINDS.get(event.get("UserEvent"))
             if what is not None:
@@ -110,11 +110,24 @@ class RadioCalls:
 
 
 def _seen(
-    attempt: str, what: RadioWhat, at: datetime, code: str, way: str, learnt: bool = False
+    attempt: str,
+    what: RadioWhat,
+    at: datetime,
+    code: str = "",
+    way: str = "",
+    learnt: bool = False,
 ) -> RadioSeen:
     code = re.sub(r"[^0-9]", "", code)[:8]
     way = way if _WAY.match(way) else ""
-    return RadioSeen(attempt=attempt, what=what, at=at, code=code, way=way, learnt=learnt)
+    return RadioSeen(
+        attempt=attempt,
+        what=what,
+        at=at,
+        call=PREFIX + attempt,
+        code=code,
+        way=way,
+        learnt=learnt,
+    )
 
 
 def _attempt_of(unique: str) -> str | None:

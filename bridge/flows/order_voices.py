@@ -18,11 +18,11 @@ from bridge.domain.order_voice import on_record, recorded
 from bridge.flows.calls import Spawn
 from bridge.flows.mailbox import Mailbox
 from bridge.flows.orders import AGAIN_SECONDS, Orders
-from bridge.flows.ports import ActError, PhoneSeen, StoreError
+from bridge.flows.ports import ActError, PhoneSeen, RadioSeen, StoreError
 
 _log = structlog.get_logger(__name__)
 
-UNIT_LEG = "unit"
+UNIT_LEG, RADIO_LEG, SEAT_LEG = "unit", "radio", "seat-"
 Leg = tuple[str, datetime, datetime | None]
 """Name, since when it has a track, when it left (None: not known)."""
 
@@ -50,7 +50,14 @@ class OrderVoices:
         if seen.what == "answered":
             self.heard(order, seen.call, UNIT_LEG, seen.at)
         elif seen.what == "seat":
-            self.heard(order, seen.call, f"seat-{seen.number}", seen.at)
+            self.heard(order, seen.call, f"{SEAT_LEG}{seen.number}", seen.at)
+        elif seen.what == "ended":
+            self.ended(seen.call, seen.at)
+
+    def see_radio(self, seen: RadioSeen) -> None:
+        """What happened on a call to a gateway's line, which is recorded from its answer on."""
+        if seen.what == "waits":
+            self.heard(seen.attempt.rpartition(".")[0], seen.call, RADIO_LEG, seen.at)
         elif seen.what == "ended":
             self.ended(seen.call, seen.at)
 
@@ -94,7 +101,7 @@ class OrderVoices:
         since = order.on_record.get(call) if order is not None else None
         if since is not None:
             legs = [
-                (leg, parse_iso(str(begun)), at if leg == UNIT_LEG else None)
+                (leg, parse_iso(str(begun)), None if leg.startswith(SEAT_LEG) else at)
                 for leg, begun in since.items()
             ]
             found = await self._close(call, legs)

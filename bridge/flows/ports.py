@@ -238,12 +238,13 @@ RadioWhat = Literal["waits", "spoken", "code", "ended"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioSeen:
-    """Something happened on a call to a gateway's line. `waits`: it is ready for an over; `code`:
+    """Something happened on `call`, to a gateway's line. `waits`: it is ready for an over; `code`:
     keys of a set on `way`, unchecked; `learnt`: only afterwards."""
 
     attempt: str
     what: RadioWhat
     at: datetime
+    call: str
     code: str = ""
     way: str = ""
     learnt: bool = False

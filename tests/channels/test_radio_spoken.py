@@ -46,7 +46,7 @@ class PlayedSwitch:
     overs: int = 0
 
     def tell(self, attempt: str, what: RadioWhat, **more: Any) -> None:
-        self.see(RadioSeen(attempt=attempt, what=what, at=now(), **more))
+        self.see(RadioSeen(attempt=attempt, what=what, at=now(), call=f"rad-{attempt}", **more))
 
     async def call(self, attempt: str, dial: str, way: str, tones: str, words: str) -> None:
         if self.refuses:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from bridge.lab.phone import Phone
 from bridge.lab.world import World
@@ -67,10 +68,14 @@ async def gateway_of(
 def with_radio(world: World) -> None:
     """The daemon's settings with a radio group."""
     run, config = world.switch.run.path, world.daemon.config
-    config.write_text(
-        config.read_text(encoding="utf-8")
-        + f'\n[ports]\nsocket = "{run}/ports.sock"\n'
-        + f'[radio_groups.{GROUP}]\ntitle = "城区电台组"\ndial = "PJSIP/radio1"\n'
-        + 'gateway = "radio-1"\nhang_s = 0.4\n',
-        encoding="utf-8",
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text + radio_settings(run), encoding="utf-8")
+
+
+def radio_settings(run: Path) -> str:
+    """Settings of a radio group whose port process serves in that directory."""
+    return (
+        f'\n[ports]\nsocket = "{run}/ports.sock"\n'
+        f'[radio_groups.{GROUP}]\ntitle = "城区电台组"\ndial = "PJSIP/radio1"\n'
+        'gateway = "radio-1"\nhang_s = 0.4\n'
     )

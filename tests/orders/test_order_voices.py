@@ -9,7 +9,7 @@ from typing import Any
 from bridge.domain.delivery import ChannelKind, Says
 from bridge.domain.journal import Json
 from bridge.domain.order_state import O
-from bridge.flows.ports import PhoneSeen
+from bridge.flows.ports import PhoneSeen, RadioSeen, RadioWhat
 from tests.orders.order_kit import Kit, life
 from tests.orders.voices_kit import WHOLE, voices_of
 
@@ -93,3 +93,18 @@ async def test_a_missing_track_is_an_alarm_and_is_in_the_journal(tmp_path: Path)
         assert f"order.{order}.recording" in kit.alarms
         (fact,) = await kit.facts("order.recorded")
         assert fact.data["missing"] == [{"leg": "unit"}]
+
+
+async def test_the_line_of_a_radio_gateway_is_on_record_once_for_both_overs(tmp_path: Path) -> None:
+    async with life(tmp_path) as kit, voices_of(kit) as (voices, closed):
+        (order,) = await kit.send()
+        call = f"rad-{order}.1"
+        whats: list[RadioWhat] = ["waits", "spoken", "waits", "spoken", "code", "ended"]
+        for what in whats:
+            voices.see_radio(
+                RadioSeen(attempt=f"{order}.1", what=what, at=kit.clock.now(), call=call)
+            )
+        await kit.settled()
+        ((closed_call, ((leg, _, left),)),) = closed
+        assert (closed_call, leg, left) == (call, "radio", kit.clock.now())
+        assert [one["tracks"] for one in (await kit.order(order)).recordings] == [WHOLE["tracks"]]
