@@ -139,6 +139,8 @@ class CallService:
             known_start=started,
         )
         self.service.attach(self.link)
+        if started is None:
+            self.service.never_met()
         self.service.on_start_told = self._start_told
         epoch = lambda: clock.now().timestamp()  # noqa: E731
         acts = Acts(self.link, queue=QUEUE, nonce=site.nonce, spawn=spawn, epoch=epoch)

@@ -116,6 +116,8 @@ class SwitchService:
         self._overflowed = False
         self._turn = 0
         self._lost_at: datetime | None = None
+        self._heard_at: datetime | None = None
+        """When the last event came: a link that is half open is found out seconds later."""
         self._restarted = False
         self.on_event: Callable[[Message], None] = lambda _: None
         """Sees every event too, in its order: calls that are no leg of a case."""
@@ -143,6 +145,7 @@ class SwitchService:
             else:
                 self._overflowed = True
             return
+        self._heard_at = self._now()
         self._event(event)
 
     def _event(self, event: Message) -> None:
@@ -224,6 +227,11 @@ class SwitchService:
         self._restarted = self._restarted or restarted
         self._spawn(self._resync(), "snapshot")
 
+    def never_met(self) -> None:
+        """No life of the daemon knows when Asterisk was started: a call that its log tells of, and
+        that is not there, went with an earlier life of it."""
+        self._restarted = True
+
     def look_again(self) -> None:
         """Events were lost although the link is up: take a snapshot."""
         if self._buffer is None:
@@ -241,7 +249,7 @@ class SwitchService:
             return
         if self._restarted:
             self._restarted = False
-            self._switch_lost(learnt, {channel.case for channel in channels})
+            self._switch_lost(learnt, {channel.unique for channel in channels})
         self.on_start_told()
         book, now = self._owner.book, self._now()
         coming = about_to_come(book, learnt)
@@ -259,6 +267,7 @@ class SwitchService:
                 self._owner.unobserved(call, start, learnt)
         buffered, self._buffer = self._buffer or [], None
         for event in buffered:
+            self._heard_at = now
             self._event(event)
         self.on_settled(True)
         if self._overflowed:
@@ -335,7 +344,7 @@ class SwitchService:
         call = self._owner.book.calls.get(case)
         if call is None:
             return not self._owner.known(case)
-        if self._lost_at is not None and row.at >= self._lost_at:
+        if self._lost_at is not None and row.at >= (self._heard_at or self._lost_at):
             return True  # what the call's record says since then was not seen on the switch
         return call.seen_at is None or row.at >= call.seen_at
 

@@ -67,7 +67,8 @@ def observe(
     call = book.calls.get(seen.call)
     if call is None:
         return [], []
-    work = Work(book, call, seen.at, learnt=seen.learnt, new_id=new_id)
+    actor = "daemon" if seen.own else "switch"
+    work = Work(book, call, seen.at, actor, learnt=seen.learnt, new_id=new_id)
     before, private_before = _with(call), _private(call)
     _HANDLERS[type(seen)](work, seen)
     _moved(work, before, private_before)
@@ -289,9 +290,9 @@ def _keyed(work: Work, seen: Keyed) -> None:
 
 def _asked_by_key(work: Work, handoff: str, seat: str | None) -> None:
     """What the desk asks for is stored before it is done: a handoff not known is the key's."""
-    work.actor = f"seat:{seat}" if seat else "seat"
+    switch, work.actor = work.actor, f"seat:{seat}" if seat else "seat"
     work.fact("handoff.requested", handoff, kind="key", target="12345", seat=seat, leave=False)
-    work.actor = "switch"
+    work.actor = switch
 
 
 def _wants_callback(work: Work, seen: WantsCallback) -> None:
@@ -334,7 +335,8 @@ def _moved(work: Work, before: int, private_before: bool) -> None:
     if private and (not private_before or call.state is S.HELD):
         _joined_handoffs(work)
         work.event(E.PRIVATE)
-    clearing = call.state is S.ENDING and before > 0  # one leg after the other, by the desk
+    by_desk = call.ended_by == CallOutcome.ENDED_BY_DESK  # all go, who joins meanwhile too
+    clearing = call.state is S.ENDING and (before > 0 or by_desk)
     if min(now, 2) != min(before, 2) and not clearing:
         work.event(_company(call))
     if now != before:

@@ -16,11 +16,13 @@ from bridge.domain.conversation import E
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Common: the call it belongs to, when it was (Asterisk's clock, UTC), and, when the daemon
-    was not watching, when it was learnt."""
+    was not watching, when it was learnt. `own`: concluded from an act of ours that was not done;
+    what happened on the switch before it may still be unknown."""
 
     call: str
     at: datetime
     learnt: datetime | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

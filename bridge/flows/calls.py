@@ -32,7 +32,7 @@ from bridge.domain.call import Book, Call, Leg, Role, draft_of
 from bridge.domain.conversation import E, S
 from bridge.domain.decide import decide
 from bridge.domain.errors import Refused
-from bridge.domain.handoff import UNSEEN
+from bridge.domain.handoff import UNSEEN, CallOutcome
 from bridge.domain.journal import Fact
 from bridge.domain.observe import is_over, observe
 from bridge.domain.seen import AnySeen, Arrived, Gone, Noted, Seen
@@ -218,7 +218,9 @@ class Calls:
             leg = call.legs.get(fact.subject or "")
             if fact.kind == "call.originated" and leg is not None:
                 self.never_seen(call, leg)
-        self.not_ended(ident)
+        asked = any(fact.kind == "call.ending" for fact in facts)
+        if asked and call.ended_by == CallOutcome.ENDED_BY_DESK:  # else it ends by itself meanwhile
+            self.not_ended(ident)
         if forgotten and is_over(call):
             self._box(call.case).post(lambda: self.forget(call))
 
@@ -267,7 +269,8 @@ class Calls:
             if isinstance(act, DialThird) and asked:
                 self._withdrawn(act, error.code)
             if isinstance(act, DialThird | DialSeat | DialLeader):
-                self.see(Gone(call=act.call, at=self._clock.now(), leg=act.leg, cause=38))
+                at = self._clock.now()
+                self.see(Gone(call=act.call, at=at, leg=act.leg, cause=38, own=True))
             if isinstance(act, Hold):
                 self._not_held(act)
             if asked and not isinstance(act, Clear | Bring):
@@ -297,7 +300,8 @@ class Calls:
         call = self.book.calls.get(act.call)
         holder = [leg for leg in call.legs.values() if leg.channel == act.holder] if call else []
         for leg in holder[:1]:
-            self.see(Noted(call=act.call, at=self._clock.now(), what=E.NOT_HELD, leg=leg.id))
+            at = self._clock.now()
+            self.see(Noted(call=act.call, at=at, what=E.NOT_HELD, leg=leg.id, own=True))
 
     def not_ended(self, call: str) -> bool:
         """The citizen is there though the call was to be ended, and nobody is ending it: it goes
@@ -307,7 +311,8 @@ class Calls:
             return True
         if self._box(found.case).busy:
             return False
-        self.see(Noted(call=call, at=self._clock.now(), what=E.NOT_ENDED, leg=call))
+        at = self._clock.now()
+        self.see(Noted(call=call, at=at, what=E.NOT_ENDED, leg=call, own=True))
         return True
 
     def never_seen(self, call: Call, leg: Leg) -> None:
@@ -319,6 +324,7 @@ class Calls:
                 learnt=self._clock.now(),
                 leg=leg.id,
                 cause=UNSEEN,
+                own=True,
             )
         )
 

@@ -204,13 +204,17 @@ SELECT id, case_no, state, doc FROM call_ WHERE state <> 'cleared' ORDER BY id L
 -- calls_told: calls by id, with whether anybody has been in a conversation with the citizen
 SELECT id, case_no, created_at, doc ->> 'outcome', doc ->> 'number',
        EXISTS (SELECT 1 FROM json_each(call_.doc, '$.legs') AS named JOIN leg ON leg.id = named.value
-                WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL)
+                 JOIN leg AS citizen ON citizen.id = call_.id
+                WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL
+                  AND ifnull(leg.doc ->> 'left_at', '~') >= citizen.doc ->> 'joined_at')
   FROM call_ WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- calls_told_between: the same, for calls whose first fact is from [:since, :until)
 SELECT id, case_no, created_at, doc ->> 'outcome', doc ->> 'number',
        EXISTS (SELECT 1 FROM json_each(call_.doc, '$.legs') AS named JOIN leg ON leg.id = named.value
-                WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL)
+                 JOIN leg AS citizen ON citizen.id = call_.id
+                WHERE leg.id <> call_.id AND leg.doc ->> 'joined_at' IS NOT NULL
+                  AND ifnull(leg.doc ->> 'left_at', '~') >= citizen.doc ->> 'joined_at')
   FROM call_ WHERE created_at >= :since AND created_at < :until;
 
 -- differences_since: what the reckoning with the switch's log has found, oldest first

@@ -53,6 +53,7 @@ def facts() -> list[Fact]:
     return [
         fact("call.offered", 0, CALL, channel="PJSIP/trunk-1", number=NUMBER, entry="110", back=""),
         fact("call.originated", 1, "s1", channel="PJSIP/8001-2", role="seat", name="seat-8001"),
+        fact("call.established", 2.4, CALL, bridge="b1"),
         fact("call.established", 2.5, "s1", bridge="b1"),
         fact("handoff.requested", 10, "h1", kind="three-way", target="12345", seat="8001"),
         fact("handoff.joined", 15, "h1", late=True),

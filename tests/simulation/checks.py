@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from bridge.domain.call import Book, Call, as_json, call_doc
 from bridge.domain.conversation import S
 from bridge.domain.journal import Entry, Fact, body
+from bridge.domain.reconcile import Verdict
 from bridge.flows.ports import Table
 from bridge.flows.rows import replay
 from tests.simulation.daemon import Daemon
+from tests.simulation.reckoning import whole
 from tests.simulation.store import Plain, Tables, plain
 from tests.simulation.switch import Chan
 
@@ -79,11 +81,11 @@ class Checks:
 
     def at_rest(self) -> list[str]:
         """All faults are healed and nobody does anything: the daemon knows what is true."""
-        return self._broken(self._truth, self._agents)
+        return self._broken(self._reckoned, self._truth, self._agents)
 
     def at_the_end(self) -> list[str]:
         """Every call is over: every call and handoff has its end, every report was taken."""
-        return self._broken(self._all_over, self._everything_told)
+        return self._broken(self._reckoned, self._none_waits, self._all_over, self._everything_told)
 
     def _broken(self, *looks: Look) -> list[str]:
         daemon = self.world.daemon
@@ -135,6 +137,26 @@ class Checks:
                     yield f"handoff {handoff.id} has no end: {handoff.state.value}"
         if daemon.room.book.calls:
             yield f"calls stay in memory: {list(daemon.room.book.calls)}"
+
+    def _reckoned(self, daemon: Daemon) -> Iterator[str]:
+        """Calls that came in = delivered + explained, and the daemon's own running check says so;
+        where it is not so, that has an alarm. Where the switch told nothing though the link was up,
+        who spoke with a citizen and who hung up may be unknown, and is alarmed of."""
+        sum_ = whole(self.world.switch, self.world.disk.synced)
+        if sum_.came_in != len(self.world.arrived):
+            yield f"{len(self.world.arrived)} calls came in, the switch tells of {sum_.came_in}"
+        for one in sum_.differences:
+            silent = "" if daemon.differ else ", and no alarm"
+            if self.world.counts.get("deaf") and one.verdict in _UNHEARD and not silent:
+                continue
+            yield f"reckoning: {one}{silent}"
+        if sum_.is_exact and daemon.differ:
+            yield f"reckoning: all agrees, and the alarm stands: {daemon.differ}"
+
+    def _none_waits(self, _: Daemon) -> Iterator[str]:
+        sum_ = whole(self.world.switch, self.world.disk.synced)
+        if sum_.waiting:
+            yield f"reckoning: {sum_.waiting} calls are neither delivered nor explained"
 
     # The switch's truth
 
@@ -265,6 +287,7 @@ class Checks:
                 yield f"report {key} is not noted as done"
 
 
+_UNHEARD = (Verdict.NOT_TOLD, Verdict.DROPPED)
 _ONCE = frozenset(
     {
         "call.offered",

@@ -7,7 +7,7 @@ out; people ask through `Commands`, as the REST routes do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -19,15 +19,18 @@ from bridge.asterisk.manager import AmiLink
 from bridge.desk.commands import Commands
 from bridge.domain.acts import Target
 from bridge.domain.call import Call, Role
-from bridge.domain.journal import Entry
+from bridge.domain.journal import Entry, Fact
+from bridge.domain.reconcile import Difference, ToldCall, Verdict
 from bridge.flows.cases import CaseNumbers
 from bridge.flows.outbox import Courier
 from bridge.flows.ports import Claimed, Transaction
+from bridge.flows.reconcile import EVERY_S, Reconciliation
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
 from bridge.flows.view import View
 from tests.simulation.chance import Chance
 from tests.simulation.loop import START, SimLoop
+from tests.simulation.reckoning import SimLog, told
 from tests.simulation.store import Disk, SimStore
 from tests.simulation.switch import SimSwitch
 
@@ -82,6 +85,8 @@ class Daemon:
         self.switch = switch
         self.clock = SimClock(loop)
         self.alarms: list[str] = []
+        self.differ = ""
+        """What the standing reckoning alarms of."""
         self.ready = False
         self.stop = asyncio.Event()
         self.view = View(f"life-{life}", self.clock.now)
@@ -108,6 +113,7 @@ class Daemon:
             group.create_task(self.calls.run())
             group.create_task(self.courier.run())
             group.create_task(self._idle_rounds())
+            group.create_task(self._reckon())
             self.ready = True
             await self.stop.wait()
 
@@ -135,6 +141,20 @@ class Daemon:
         )
         self.room: Room = self.calls.room
         self.link: AmiLink = self.calls.link
+        known = [entry.fact for entry in self.store.disk.now.journal]
+        self.reconciliation = Reconciliation(
+            SimLog(self.switch),
+            self._told,
+            monotonic=self.clock.monotonic,
+            alarm=self._differ,
+            found=self._difference,
+            learn_again=self.calls.service.look_again,
+            known={
+                fact.subject or "": Verdict(str(fact.data["verdict"]))
+                for fact in known
+                if fact.kind == "reconcile.difference"
+            },
+        )
         self.commands = Commands(
             self.room,
             self.view,
@@ -158,6 +178,25 @@ class Daemon:
 
     def _alarm(self, alarm: LinkAlarm, detail: str) -> None:
         self.alarms.append(f"{alarm.value}: {detail}")
+
+    def _differ(self, words: str) -> None:
+        self.differ = words
+
+    def _difference(self, one: Difference) -> None:
+        data = {"verdict": one.verdict.value}
+        fact = Fact(
+            "reconcile.difference", self.clock.now(), one.case, None, one.call, "daemon", data
+        )
+        self.recorder.record(Transaction([fact]))
+
+    async def _told(self, calls: Collection[str]) -> Mapping[str, ToldCall]:
+        return told(await self.store.reader.tables(), calls)
+
+    async def _reckon(self) -> None:
+        """The switch's log beside the journal, as `bridge/app/daemon` has it."""
+        while True:
+            await self.reconciliation.round()
+            await asyncio.sleep(EVERY_S)
 
     def _store_trouble(self, words: str) -> None:
         self.view.link("store", {"state": "down" if words else "up", "words": words})

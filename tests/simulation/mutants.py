@@ -28,10 +28,11 @@ from bridge.domain.acts import DialThird, Mute
 from bridge.domain.agent import AgentAct, queue_mends
 from bridge.domain.handoff import UNSEEN
 from bridge.domain.journal import Entry
-from bridge.domain.seen import AnySeen, Born, Gone
+from bridge.domain.seen import AnySeen, Arrived, Born, Gone
 from bridge.flows import outbox
 from bridge.flows.calls import Calls
 from bridge.flows.ports import ActRefused, ActUnknown, StoreError
+from bridge.flows.reconcile import Reconciliation
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
 from tests.simulation.store import Job, Outgoing, SimStore
@@ -162,6 +163,25 @@ def _absent_is_undialled(self: Calls, seen: AnySeen) -> None:
     _see(self, seen)
 
 
+def _one_at_a_time(self: Calls, seen: AnySeen) -> None:
+    """A hidden cap: whoever calls while another does is nobody's."""
+    lost: set[str] = self.__dict__.setdefault("lost", set())
+    if isinstance(seen, Arrived) and seen.call not in self.book.calls and self.book.calls:
+        lost.add(seen.call)
+    if seen.call not in lost:
+        _see(self, seen)
+
+
+def _let_go(self: Calls, seen: AnySeen) -> None:
+    """A call in ten is let go, however often it is told."""
+    if not (isinstance(seen, Arrived) and seen.call.endswith("1")):
+        _see(self, seen)
+
+
+async def _compares_nothing(self: Reconciliation) -> None:
+    """The reckoning stands still."""
+
+
 # Link and switch
 
 _originate = Acts._originate
@@ -270,13 +290,15 @@ async def _sends_blindly(self: outbox.Courier, message: Any) -> None:
 class Mutant:
     """One planted bug: a store in place of SimStore, or functions in place of real ones.
 
-    `bias` names the place and the fault that bring it to light soonest.
+    `bias` names the place and the fault that bring it to light soonest; `words` stand in what is
+    found, where it must be found in its own way.
     """
 
     name: str
     bias: tuple[str, str] | None = None
     store: type[SimStore] = SimStore
     patches: tuple[Patch, ...] = ()
+    words: str = ""
 
     @contextmanager
     def planted(self) -> Iterator[Kinds]:
@@ -289,7 +311,7 @@ class Mutant:
         with self.planted() as kinds:
             for seed in range(1, seeds + 1):
                 outcome = run(seed, kinds)
-                if outcome.broken:
+                if outcome.broken and outcome.broken.endswith(self.words):
                     return outcome
         return None
 
@@ -302,6 +324,9 @@ def patched(patches: Iterable[Patch]) -> Iterator[None]:
             stack.enter_context(patch.object(owner, name, other))
         yield
 
+
+_ALARMED = "not in the journal: call the number back"
+"""The daemon's own reckoning has found it, within the rest of a run, and alarms."""
 
 MUTANTS = (
     Mutant("ack-before-sync", store=AckBeforeSync),
@@ -405,6 +430,13 @@ MUTANTS = (
         "open-recordings-stay-open",
         ("store.synced", "kill"),
         patches=((Room, "close_those_over", _closes_nothing),),
+    ),
+    Mutant("calls-capped", patches=((Calls, "see", _one_at_a_time),), words=_ALARMED),
+    Mutant("call-let-go", patches=((Calls, "see", _let_go),), words=_ALARMED),
+    Mutant(
+        "reckoning-stands-still",
+        patches=((Calls, "see", _let_go), (Reconciliation, "round", _compares_nothing)),
+        words=", and no alarm",
     ),
 )
 """Where a bug was once real, the simulation has found it: refused-mute-ends-the-leg,

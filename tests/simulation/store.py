@@ -415,21 +415,21 @@ class Reader:
     def __init__(self, store: SimStore) -> None:
         self._store = store
 
-    async def _tables(self) -> Tables:
+    async def tables(self) -> Tables:
         await asyncio.sleep(self._store.chance.delay(1e-4, 2e-3))
         if self._store.disk.away:
             raise StoreError("the store cannot be read")
         return self._store.disk.now
 
     async def answer(self, key: str, now: datetime) -> Answer | None:
-        found = (await self._tables()).answers.get(key)
+        found = (await self.tables()).answers.get(key)
         return found[0] if found and found[1] >= now - ANSWER_LIFE else None
 
     async def cursor(self, name: str) -> str | None:
-        return (await self._tables()).cursors.get(name)
+        return (await self.tables()).cursors.get(name)
 
     async def rows(self, table: Table) -> list[Row]:
-        tables = await self._tables()
+        tables = await self.tables()
         return [row for (kind, _), row in sorted(tables.rows.items()) if kind == table]
 
     async def live_calls(self) -> list[Row]:
@@ -445,7 +445,7 @@ class Reader:
         ]
 
     async def entries_of_case(self, case: str, after: int = 0) -> list[Entry]:
-        journal = (await self._tables()).journal
+        journal = (await self.tables()).journal
         found = [entry for entry in journal if entry.fact.case == case and entry.seq > after]
         self._store.on_restored(found)
         return found

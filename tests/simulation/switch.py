@@ -150,9 +150,10 @@ class SimSwitch:
 
     def log(self, kind: str, chan: Chan, user: str = "", **extra: str) -> None:
         """A row of the event log (CEL)."""
-        self.cel.append(
-            Row(kind, self.at(), chan.unique, chan.linked, chan.name, user, json.dumps(extra))
-        )
+        place = ("from-trunk", "110") if kind == "CHAN_START" else ("", "")
+        words = json.dumps(extra)
+        row = Row(kind, self.at(), chan.unique, chan.linked, chan.name, user, words, *place)
+        self.cel.append(row)
 
     def log_user(self, name: str, chan: Chan, *words: str) -> None:
         """`CELGenUserEvent()` of the plan."""
@@ -180,6 +181,8 @@ class SimSwitch:
             self.loop.create_future(),
         )
         made.linked = made.unique
+        if kind == "citizen":
+            self.log("CHAN_START", made)
         self.channels[made.name] = made
         return made
 
@@ -231,7 +234,8 @@ class SimSwitch:
         self.trace(f"hangup {chan.name} {cause} by {by}")
         self.leave(chan, cause)
         self.event("Hangup", [("Cause", str(cause))], chan)
-        self.log("HANGUP", chan, hangupcause=str(cause))
+        source = chan.name if by == "citizen" else ""
+        self.log("HANGUP", chan, hangupcause=str(cause), hangupsource=source)
         for future in (chan.answered, chan.ended):
             if not future.done():
                 future.set_result(None)  # type: ignore[arg-type]

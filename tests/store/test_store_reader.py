@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.domain.conversation import S
-from bridge.domain.journal import Fact, Json
+from bridge.domain.journal import Fact, Json, iso
 from bridge.domain.reconcile import Verdict
 from bridge.flows.ports import Row, StoreError, Transaction
 from bridge.store.connection import open_reading
@@ -120,3 +120,26 @@ async def test_a_reading_connection_cannot_write(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         with pytest.raises(StoreError, match="readonly"), open_reading(store.path) as connection:
             connection.execute("INSERT INTO cursor VALUES ('a', 'b')")
+
+
+@pytest.mark.parametrize(
+    ("citizen_in", "seat_out", "met"),
+    [(1, None, True), (1, 5, True), (1, 1, True), (6, 5, False), (None, 5, False)],
+)
+async def test_who_left_before_the_citizen_came_has_not_spoken_with_them(
+    tmp_path: Path, citizen_in: int | None, seat_out: int | None, met: bool
+) -> None:
+    def moment(second: int | None) -> Json:
+        return None if second is None else iso(at(second))
+
+    work = decision(1, "case-1")
+    rows = [
+        Row("call", "1.1", "case-1", "cleared", {"legs": ["1.1", "1.2"], "outcome": None}),
+        Row("leg", "1.1", "case-1", "over", {"joined_at": moment(citizen_in)}),
+        Row("leg", "1.2", "case-1", "over", {"joined_at": moment(1), "left_at": moment(seat_out)}),
+    ]
+    async with opened(tmp_path) as store:
+        await store.commit(replace(work, rows=[*work.rows, *rows]))
+        assert (await store.reader.calls_told(["1.1"]))["1.1"].delivered is met
+        found = await store.reader.calls_told_between(at(0), at(9))
+        assert found["1.1"].delivered is met
