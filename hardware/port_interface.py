@@ -83,7 +83,7 @@ class Port(Protocol):
 
     def watch_lines(self, changed: Callable[[], None]) -> None:
         """Call `changed` on the loop when an input may have moved, where the port tells it by
-        itself (RFC 2217, sound chips); others have to be looked at."""
+        itself (RFC 2217, sound chips, drivers with TIOCMIWAIT); others have to be looked at."""
         ...
 
     async def close(self) -> None:

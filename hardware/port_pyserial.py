@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 import serial
 from serial.rfc2217 import COM_PORT_OPTION, SERVER_NOTIFY_MODEMSTATE
 
+from hardware.modem_wait import ModemWait
 from hardware.port_interface import (
     READ_SIZE,
     ModemLines,
@@ -146,6 +147,7 @@ class _Descriptor(_Threaded):
         os.set_blocking(self._fd, False)
         self._has_lines = not is_network(settings.name)
         self._timer: asyncio.TimerHandle | None = None
+        self._wait: ModemWait | None = None
         self._on_data: OnData | None = None
         self._on_gone: OnGone | None = None
 
@@ -225,7 +227,16 @@ class _Descriptor(_Threaded):
         )
 
     def watch_lines(self, changed: Callable[[], None]) -> None:
-        """This kind does not tell."""
+        """Told by the kernel where the port's driver can wait."""
+        if not self._has_lines:
+            return
+
+        def told() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(changed)
+
+        self._wait = ModemWait(self._fd, told)
+        self._wait.start()
 
     async def _line_call(self, work: Callable[[], T]) -> T:
         if not self._has_lines:
@@ -249,6 +260,8 @@ class _Descriptor(_Threaded):
         lines = termios.TIOCM_RTS | termios.TIOCM_DTR
 
         def end() -> None:
+            if self._wait is not None:
+                self._wait.end()
             with contextlib.suppress(OSError):
                 fcntl.ioctl(self._fd, termios.TIOCMBIC, lines.to_bytes(4, "little"))
             with contextlib.suppress(OSError):

@@ -72,7 +72,7 @@ class SerialLink:
         rng: random.Random,
         on_up: Callable[[], None] = lambda: None,
         on_down: Callable[[str], None] = lambda _: None,
-        on_lines: Callable[[], None] = lambda: None,
+        on_lines: Callable[[], None] | None = None,
         trace: Trace | None = None,
         opener: Callable[[PortSettings], Awaitable[Port]] = open_port,
     ) -> None:
@@ -139,7 +139,8 @@ class SerialLink:
         writer = asyncio.ensure_future(self._write_all(port))
         stopped = asyncio.ensure_future(stop.wait())
         try:
-            port.watch_lines(self._on_lines)
+            if self._on_lines is not None:
+                port.watch_lines(self._on_lines)
             port.start(self._data, gone)
             self._up.set()
             self._on_up()
