@@ -137,6 +137,12 @@ class Subscribe(Body):
 def faults(errors: list[Any]) -> list[Any]:
     """Validation errors as place and words, without the input itself."""
     return [
-        {"place": ".".join(str(part) for part in error["loc"]), "words": error["msg"]}
+        {"place": ".".join(str(part) for part in error["loc"]), "words": _words(error)}
         for error in errors[:20]
     ]
+
+
+def _words(error: Any) -> str:
+    if error["type"] == "union_tag_invalid":  # pydantic's own words repeat the input
+        return "{discriminator} should be one of {expected_tags}".format(**error["ctx"])
+    return str(error["msg"])
