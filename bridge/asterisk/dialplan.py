@@ -19,7 +19,7 @@ Channel = Literal["citizen", "seat", "third", "leader"]
 MistakeKind = Literal[
     "bad-line", "same-without-exten", "missing-priority-1", "duplicate-priority", "unbalanced"
 ]
-CHANNELS: tuple[Channel, ...] = ("citizen", "seat", "third", "leader")
+CHANNELS: tuple[Channel, ...] = ("citizen", "seat", "third", "leader", "watch")
 
 _PRIORITY = re.compile(r"(n|s|hint|\d{1,6})(?:\+(\d{1,6}))?(?:\(([^()]*)\))?")
 _APPLICATION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(?:\((.*)\)|,(.*))?", re.DOTALL)

@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from bridge.flows.view import OVER_KEPT, RING
 from bridge.lab.child import free_port
 from bridge.lab.sipp import CITIZEN, TELEPHONE
 from bridge.lab.tones import SEAT, UNIT
+from bridge.settings.file import load
 from tests.bench.call_load import resident_mb
 from tests.bench.call_room import BenchRoom, open_room
 from tests.faults.counted import EVERY_S, VARIABLE
@@ -137,6 +139,7 @@ class _Soak:
 
 async def soak(minutes: float) -> Soaked:
     """All of it. Raises RuntimeError where the room does not come to rest."""
+    begun = datetime.now(UTC)
     names = [str(8000 + number) for number in range(1, SEATS + 1)]
     port = free_port()
     async with open_room(SEATS, module="tests.faults.counted") as room:
@@ -149,15 +152,31 @@ async def soak(minutes: float) -> Soaked:
             print(f"before: {before}", file=sys.stderr, flush=True)
             await work.hold(minutes)
             after = await work.in_peace()
-            return Soaked(minutes, before, after, work.made, await _sum(room))
+            return Soaked(minutes, before, after, work.made, await _sum(room, begun))
 
 
-async def _sum(room: BenchRoom) -> dict[str, Any]:
+async def _sum(room: BenchRoom, begun: datetime) -> dict[str, Any]:
+    """`bridge110 reconcile` of every local day that the soak touched, added up."""
+    zone = load(room.world.daemon.config).site.tz
+    day, last = begun.astimezone(zone).date(), datetime.now(zone).date()
+    found: dict[str, Any] = dict.fromkeys(("came_in", "delivered", "waiting"), 0)
+    found |= {"exact": True, "differences": []}
+    while day <= last:
+        told = await _reconcile(room, day)
+        for word in ("came_in", "delivered", "waiting"):
+            found[word] += told[word]
+        found["exact"] = found["exact"] and told["exact"]
+        found["differences"] += told["differences"]
+        day += timedelta(days=1)
+    return found
+
+
+async def _reconcile(room: BenchRoom, day: date) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", "reconcile", "--json"),
+        *(sys.executable, "-m", "bridge", "reconcile", "--json", "--day", day.isoformat()),
         *("--config", str(room.world.daemon.config)),
         stdout=asyncio.subprocess.PIPE,
     )
     text, _ = await process.communicate()
-    found: dict[str, Any] = json.loads(text)
-    return found
+    told: dict[str, Any] = json.loads(text)
+    return told
