@@ -162,6 +162,7 @@ class Daemon:
                 running.append(group.create_task(self.papers.run(), name="papers"))
             gc.collect()
             gc.freeze()
+            gc.enable()
             await self.stop.wait()
             sd_notify.notify(sd_notify.STOPPING)
             await asyncio.wait([desk], timeout=DESK_S)

@@ -15,7 +15,7 @@ from bridge.asterisk.conf import Conf, Section, Setting
 from bridge.asterisk.conf_text import Place
 from bridge.asterisk.expression import balanced, split, with_globals
 
-Channel = Literal["citizen", "seat", "third", "leader"]
+Channel = Literal["citizen", "seat", "third", "leader", "watch"]
 MistakeKind = Literal[
     "bad-line", "same-without-exten", "missing-priority-1", "duplicate-priority", "unbalanced"
 ]

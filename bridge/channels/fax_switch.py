@@ -32,8 +32,7 @@ from bridge.flows.calls import Spawn
 from bridge.flows.fax_ports import PREFIX, FaxCall, FaxLines, FaxSeen
 from bridge.flows.mailbox import Mailbox
 from bridge.flows.ports import ActRefused, ActUnknown, Clock, FromChannel
-from hardware.fax.gateway import same_number
-from hardware.fax.plan import Hours
+from hardware.fax.number import Hours, same_number
 
 _log = structlog.get_logger(__name__)
 

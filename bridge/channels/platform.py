@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import httpx
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -57,6 +56,8 @@ class PlatformClient:
         self, access: PlatformAccess, delivered: Delivered, now: Callable[[], datetime]
     ) -> None:
         """Raises OSError where the CA's file cannot be used."""
+        import httpx  # a tenth of every start: paid only by a daemon with platforms
+
         ca_file = str(access.ca_file) if access.ca_file is not None else None
         tls = ssl.create_default_context(cafile=ca_file)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -96,6 +97,8 @@ class PlatformClient:
         )
 
     async def _post(self, data: bytes, sent: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+        import httpx
+
         url = f"{self._access.url.rstrip('/')}/cases"
         typed = {"Content-Type": "application/json", **sent}
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 from typing import Final
 
 from bridge.cli.output import Config, settings_of
@@ -17,6 +18,7 @@ M_ARENA_MAX: Final = -8
 def run(config: Config = DEFAULT_CONFIG) -> None:
     """运行守护进程 / run the daemon until it is told to stop."""
     _one_heap()
+    gc.disable()  # nothing that is made while it starts is garbage; the daemon freezes it
     settings = settings_of(config, look_at_disk=True)
     from bridge.app.daemon import main  # the whole daemon: no other command needs it
 

@@ -22,8 +22,9 @@ from hardware.fax.board import Call
 from hardware.fax.line import FaxLine
 from hardware.fax.modem import Received
 from hardware.fax.modem_at import NUMBER
+from hardware.fax.number import Hours, same_number
 from hardware.fax.page import Page, PageError, read_tiff, write_tiff
-from hardware.fax.plan import FaxJob, FaxRefused, Habit, Hours
+from hardware.fax.plan import FaxJob, FaxRefused, Habit
 from hardware.fax.pool import FaxPool
 from hardware.fax.received import ReceivedPage
 from hardware.fax.spool import Spool
@@ -49,8 +50,6 @@ MAX_DOCUMENT: Final = 7_000_000
 """Characters of a document: a message of the socket is at most eight mebibytes."""
 MAX_PAGE_TIFF: Final = 5 << 20
 """Octets of a received page that go through the socket; what the line may bring is less."""
-SAME_DIGITS: Final = 7
-"""A far identity that ends as the number dialled, in so many digits, is the unit's own."""
 
 _WHY: Final = {
     Cause.BUSY: Why.BUSY,
@@ -361,11 +360,3 @@ def delivery_of(job: FaxJob, outcome: Outcome) -> Delivery:
     if outcome.result is Result.UNCONFIRMED:
         return Delivery(job.key, Stage.UNKNOWN, Why.NOT_CONFIRMED, detail, data=data)
     return Delivery(job.key, Stage.FAILED, _WHY.get(outcome.cause, Why.ERROR), detail, data=data)
-
-
-def same_number(identity: str, number: str) -> bool:
-    """Whether a far identity may be that of the number: their last digits are the same."""
-    ours = "".join(c for c in number if c.isdigit())[-SAME_DIGITS:]
-    theirs = "".join(c for c in identity if c.isdigit())[-SAME_DIGITS:]
-    shorter = min(len(ours), len(theirs))
-    return shorter > 0 and ours[-shorter:] == theirs[-shorter:]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import datetime
 from hashlib import sha256
 from typing import Final, TypeVar
-from zoneinfo import ZoneInfo
 
+from hardware.fax.number import Hours
 from hardware.fax.page import Page
 from hardware.fax.t30 import Cause, Outcome, Result
 
@@ -30,32 +30,6 @@ STEP: Final = 4800
 
 class FaxRefused(Exception):
     """The job is not taken; nothing was dialled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """When a job may be dialled, by the clock on the wall there; over midnight where it closes
-    before it opens."""
-
-    opens: time
-    closes: time
-    zone: ZoneInfo
-
-    def hold(self, at: datetime) -> bool:
-        """Whether that moment lies in them."""
-        now = at.astimezone(self.zone).time()
-        if self.opens <= self.closes:
-            return self.opens <= now < self.closes
-        return now >= self.opens or now < self.closes
-
-    @staticmethod
-    def parse(span: str, zone: str) -> Hours:
-        """Of `08:00-18:00`. Raises ValueError."""
-        opens, _, closes = span.partition("-")
-        try:
-            return Hours(time.fromisoformat(opens), time.fromisoformat(closes), ZoneInfo(zone))
-        except (KeyError, OSError) as error:  # no such zone
-            raise ValueError(f"{zone!r}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hardware.fax.gateway import FaxGateway
-from hardware.fax.plan import Hours
+from hardware.fax.number import Hours
 from hardware.gateways import MessageDriver
 from hardware.radio.events import RadioRefused, Why
 from hardware.radio.line_keyed import LineKeyed

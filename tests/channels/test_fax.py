@@ -32,11 +32,12 @@ from bridge.domain.delivery import A, Cause, ChannelKind, Job, Says
 from bridge.domain.fax_rules import FaxRules
 from bridge.settings.model import SettingsError
 from hardware.fax.class2_dialect import chosen_of
-from hardware.fax.gateway import FaxGateway, same_number
+from hardware.fax.gateway import FaxGateway
 from hardware.fax.line import FaxLine
 from hardware.fax.model import Model
+from hardware.fax.number import Hours, same_number
 from hardware.fax.page import Page, page_of_image, page_of_lines, read_tiff
-from hardware.fax.plan import FaxJob, FaxRefused, Habit, Hours, Plan
+from hardware.fax.plan import FaxJob, FaxRefused, Habit, Plan
 from hardware.fax.received import ReceivedPage
 from hardware.fax.spool import Spool
 from hardware.fax.t4 import T4Decoder
