@@ -42,7 +42,7 @@ from bridge.flows.unit_checks import UnitChecks
 from bridge.flows.view import View
 from bridge.settings.model import OrderSettings, Settings
 from bridge.settings.parts import read_secret
-from bridge.settings.units import load_units, special_plans
+from bridge.settings.units import check_call_along, load_units, special_plans
 from bridge.settings.wires import PortsSettings
 from bridge.store.store import SqliteStore
 from bridge.wire.ami import Message
@@ -141,6 +141,7 @@ async def open_orders(
     if own is None:
         return None
     units = await asyncio.to_thread(load_units, own.units_file)
+    check_call_along(own, units, around.settings.targets())
     orders = await _restored(around, own, units)
     inbox = Inbox(orders, await around.store.reader.cursor(TRIES_CURSOR))
     post = Post(orders, inbox)

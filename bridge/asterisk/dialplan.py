@@ -15,11 +15,11 @@ from bridge.asterisk.conf import Conf, Section, Setting
 from bridge.asterisk.conf_text import Place
 from bridge.asterisk.expression import balanced, split, with_globals
 
-Channel = Literal["citizen", "seat", "third", "leader", "watch"]
+Channel = Literal["citizen", "seat", "third", "leader"]
 MistakeKind = Literal[
     "bad-line", "same-without-exten", "missing-priority-1", "duplicate-priority", "unbalanced"
 ]
-CHANNELS: tuple[Channel, ...] = ("citizen", "seat", "third", "leader", "watch")
+CHANNELS: tuple[Channel, ...] = ("citizen", "seat", "third", "leader")
 
 _PRIORITY = re.compile(r"(n|s|hint|\d{1,6})(?:\+(\d{1,6}))?(?:\(([^()]*)\))?")
 _APPLICATION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(?:\((.*)\)|,(.*))?", re.DOTALL)

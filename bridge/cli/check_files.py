@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from bridge.asterisk.plan_files import PlanFiles, read_plan
 from bridge.cli.check_gateways import gateways
 from bridge.cli.check_result import Found, bad, judged, unseen
 from bridge.settings.model import OrderSettings, Settings, SettingsError
-from bridge.settings.units import load_units, special_plans
+from bridge.settings.units import check_call_along, load_units, special_plans
 from bridge.share import share
 
 HOTLINE: Final = "12345"
@@ -44,16 +44,17 @@ def files(settings: Settings) -> Iterator[Found]:
     yield _modules(etc)
     yield from _telephones(etc, settings)
     if settings.orders is not None:
-        yield _units(settings.orders)
+        yield _units(settings.orders, settings.targets())
         if settings.ports is not None:
             yield gateways(settings, settings.orders)
 
 
-def _units(orders: OrderSettings) -> Found:
+def _units(orders: OrderSettings, targets: Container[str]) -> Found:
     """The directory of units, and whether each has a wire at all (LL-09)."""
     try:
         units = load_units(orders.units_file)
         special_plans(orders, units)
+        check_call_along(orders, units, targets)
     except SettingsError as error:
         return bad("units", str(error), "见 config/units.toml / see config/units.toml")
     bare = sorted(unit.id for unit in units.values() if not unit.channels())

@@ -14,6 +14,7 @@ from bridge.desk.rights import check_command, seat_for
 from bridge.desk.tokens import Grant
 from bridge.domain.acts import Command, Target
 from bridge.domain.agent import AE
+from bridge.domain.call import live_calls
 from bridge.domain.conversation import E
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json
@@ -180,6 +181,23 @@ class Commands:
         call = self._calls.book.calls[ask.call or self._call_of(ask.leg)]
         own = call.seat_leg(seat)
         return E.LEAVE if own is not None and own.id == ask.leg else E.CLEAR_PARTY
+
+    def call_with(self, case: str, seat: str | None) -> str | None:
+        """The live call of that case that the seat's telephone is in, or None."""
+        found = (
+            call.id
+            for call in live_calls(self._calls.book)
+            if call.case == case and call.seat_leg(seat) is not None
+        )
+        return next(found, None) if seat is not None else None
+
+    def is_with(self, call: str, to: str) -> bool:
+        """Whether whom `to` names is in that call, or is being called into it."""
+        known = self._calls.book.calls[call]
+        target = self._target_for(to, known.case)
+        return target is not None and any(
+            leg.live and leg.name == target.name for leg in known.legs.values()
+        )
 
     def _call_of(self, leg: str | None) -> str:
         """The call that a leg belongs to; empty where it is in none."""

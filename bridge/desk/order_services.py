@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from bridge.desk.bodies import Body, DoOrder, faults
-from bridge.desk.commands import Commands
+from bridge.desk.commands import Ask, Commands
 from bridge.desk.order_bodies import (
     Acknowledging,
     Cancelling,
@@ -28,6 +28,7 @@ from bridge.desk.order_parts import OrderParts
 from bridge.desk.problems import Problem
 from bridge.desk.rights import GIVES_ORDERS
 from bridge.desk.tokens import Grant
+from bridge.domain.conversation import E
 from bridge.domain.delivery import ChannelKind, Received, Says
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json
@@ -82,7 +83,35 @@ async def order_service(
             raise Refused("no-such-order")
         return await service.do(here, who, asked.about, asked.body, asked.key)
 
-    return await commands.once(who, asked, work)
+    answer = await commands.once(who, asked, work)
+    if here is not None and isinstance(asked.body, NewOrder) and asked.body.copy_centre:
+        return await _along(commands, here, who, asked, asked.body, answer)
+    return answer
+
+
+async def _along(
+    commands: Commands,
+    here: OrderParts,
+    who: Grant,
+    asked: OrderDo,
+    body: NewOrder,
+    answer: Answer,
+) -> Answer:
+    """One click: the seat's call goes along to the first unit whose profile says so (LU-15). What
+    becomes of it never undoes the order."""
+    units = [here.orders.units[unit] for unit in body.units if unit in here.orders.units]
+    unit = next((unit for unit in units if unit.call_along), None)
+    call = commands.call_with(asked.about, who.seat)
+    if unit is None or call is None:
+        return answer
+    along: dict[str, Json] = {"unit": unit.id, "call": call, "to": unit.call_along, "refused": None}
+    ask = Ask(E.THREE_WAY, f"{asked.key}-along", call=call, seat=who.seat, to=unit.call_along)
+    if not commands.is_with(call, unit.call_along):
+        try:
+            await commands.call(who, ask)
+        except (Refused, Problem) as error:
+            along["refused"] = error.code
+    return Answer(answer.key, answer.status, {**answer.body, "along": along})
 
 
 def by_name(message: DoOrder) -> OrderDo:

@@ -24,10 +24,20 @@ class OrderGiven(BaseModel):
     confirmation_asked: bool
 
 
+class CallAlong(BaseModel):
+    """The seat's call that goes along with a one-click order; `refused`: why it does not."""
+
+    unit: str
+    call: str
+    to: str
+    refused: str | None
+
+
 class OrdersAccepted(BaseModel):
     """One order for each unit."""
 
     orders: list[OrderGiven]
+    along: CallAlong | None = None
 
 
 class OrderLine(BaseModel):

@@ -72,6 +72,8 @@ class Unit:
     deputy: str | None = None
     may_receive: frozenset[str] = frozenset()
     arrival_limit_s: int | None = None
+    call_along: str = ""
+    """Whom the seat's call goes to with a one-click order; empty: data only (LU-15)."""
 
     def addresses(self, channel: ChannelKind, to: To = To.UNIT) -> tuple[str, ...]:
         """Where the unit is reached on a channel; empty where it is not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -102,6 +102,7 @@ class UnitPart(Part):
     deputy: Id | None = None
     may_receive: Annotated[tuple[Beyond, ...], Field(strict=False)] = ()
     arrival_limit_s: int | None = Field(default=None, ge=60, le=86400)
+    call_along: str = Field(default="", pattern=r"^([0-9]{3,16})?$")
 
 
 class UnitsPart(Part):
@@ -144,6 +145,19 @@ def special_plans(own: OrderSettings, units: Mapping[str, Unit]) -> tuple[Comman
     )
 
 
+def check_call_along(
+    own: OrderSettings, units: Mapping[str, Unit], numbers: Container[str]
+) -> None:
+    """Raises SettingsError where a unit's call would go along to a number that nobody has."""
+    for unit in units.values():
+        if unit.call_along and unit.call_along not in numbers:
+            raise SettingsError(
+                f"{own.units_file}: units.{unit.id}.call_along: 主配置的 desks 或 units 中没有 "
+                f"{unit.call_along} / there is no {unit.call_along} among desks and units of the "
+                "settings"
+            )
+
+
 def _unit(ident: str, part: UnitPart) -> Unit:
     return Unit(
         id=ident,
@@ -168,6 +182,7 @@ def _unit(ident: str, part: UnitPart) -> Unit:
         deputy=part.deputy,
         may_receive=frozenset(part.may_receive),
         arrival_limit_s=part.arrival_limit_s,
+        call_along=part.call_along,
     )
 
 

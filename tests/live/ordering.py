@@ -78,10 +78,10 @@ class Ordering:
 
 @contextlib.asynccontextmanager
 async def ordering(
-    new_switch: NewSwitch, units: str = UNITS, more: str = ""
+    new_switch: NewSwitch, units: str = UNITS, more: str = "", stays: bool = False
 ) -> AsyncIterator[Ordering]:
-    """Asterisk and daemon with one case of a citizen who has called 110 and hung up; `more` is
-    added to the settings."""
+    """Asterisk and daemon with one case of a citizen who has called 110 and hung up, or `stays`
+    with the seat; `more` is added to the settings."""
     world = make_world(await new_switch(), units=units)
     with world.daemon.config.open("a", encoding="utf-8") as config:
         config.write(more)
@@ -90,7 +90,8 @@ async def ordering(
         async with people_of(world.switch) as people:
             talk = await Room(world, people).talking()
             case = (await talk.desk.call(talk.id))["case"]
-            await talk.citizen.hangup()
+            if not stays:
+                await talk.citizen.hangup()
             yield Ordering(world, people, talk.desk, case, talk)
     finally:
         await world.daemon.stop()

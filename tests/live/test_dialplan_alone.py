@@ -146,16 +146,16 @@ async def test_an_ordinary_goodbye_ends_the_call(people: People, queue: AmiLink)
 
 @pytest.mark.req("LL-51")
 async def test_a_dead_telephone_never_ends_a_call(people: People, queue: AmiLink) -> None:
-    """With the other's leg gone the citizen rings the seat that is there."""
+    """The citizen is queued again with the other's leg gone, and rings the seat that is there."""
     citizen, seat, at_seat = await talking(people)
     died = time.monotonic()
     at_seat.mute_rtp(True)
-    await at_seat.wait_ended(4)
+    await citizen.wait_hears({RINGING}, 5)
     assert time.monotonic() - died < 3.5, "rtp_timeout is 2 s"
+    await at_seat.wait_ended(3)
     again = await fetched(seat, 16)
     await talk(citizen, again)
     assert citizen.end is None
-    assert citizen.longest_silence(died, time.monotonic(), cadences=True) <= 2.4
 
 
 async def test_the_citizen_may_hang_up_while_12345_rings(people: People, queue: AmiLink) -> None:
@@ -181,64 +181,3 @@ async def test_a_seats_telephone_cannot_dial_out(people: People) -> None:
     for number in ("12345", "110", "8002", "00441"):
         end = await (await seat.dial(number)).wait_ended(3)
         assert end.status >= 400, number
-
-
-async def test_a_telephone_that_dies_is_no_long_silence_without_the_daemon_either(
-    people: People, queue: AmiLink
-) -> None:
-    """Asterisk would clear it after 2.9 s here: it compares whole seconds, half a second after what
-    was agreed last, and the last packet comes at the beginning of one."""
-    citizen, seat, at_seat = await talking(people)
-    await asyncio.sleep((0.42 - time.time()) % 1)
-    await at_seat.unhold()
-    await asyncio.sleep(1.0 + (0.03 - time.time()) % 1)
-    died = time.monotonic()
-    seat.die()
-    heard = await citizen.wait_hears({HOLD}, 4)
-    assert heard - died <= 2.4
-    await citizen.wait_hears({RINGING}, 12)
-    assert citizen.longest_silence(died, time.monotonic(), cadences=True) <= 2.4
-    assert citizen.end is None, "a telephone that died is nobody's goodbye"
-
-
-async def test_who_is_held_by_a_telephones_own_key_hears_a_sound(
-    people: People, queue: AmiLink
-) -> None:
-    citizen, _, at_seat = await talking(people)
-    await at_seat.hold("inactive")
-    held = time.monotonic()
-    assert await citizen.wait_hears({HOLD}, 4) - held <= 2.4
-    await asyncio.sleep(5)
-    assert citizen.longest_silence(held, time.monotonic(), cadences=True) <= 2.4
-    await at_seat.unhold()
-    await citizen.wait_hears_not({HOLD}, 2)
-    await talk(citizen, at_seat)
-
-
-async def test_the_sound_goes_when_a_third_is_there(people: People, queue: AmiLink) -> None:
-    hotline = await people.hotline()
-    citizen, _, at_seat = await talking(people)
-    await at_seat.press("*1")
-    third = await hotline.wait_call(3)
-    await at_seat.hold("inactive")
-    await third.wait_answered(6)
-    await talk(citizen, third)
-    await asyncio.sleep(2)
-    await citizen.wait_hears_not({HOLD}, 2)
-    await talk(citizen, third)
-    await at_seat.unhold()
-    await all_talk(citizen, at_seat, third)
-
-
-async def test_a_telephone_without_sound_is_heard_again_and_says_goodbye(
-    people: People, queue: AmiLink
-) -> None:
-    """Silent for less than the limit: the sound goes, the talk goes on, and its end is an end."""
-    citizen, _, at_seat = await talking(people)
-    at_seat.mute_rtp(True)
-    await asyncio.sleep(1.4)
-    at_seat.mute_rtp(False)
-    await asyncio.sleep(4)
-    await talk(citizen, at_seat)
-    await at_seat.hangup()
-    await citizen.wait_ended(8)

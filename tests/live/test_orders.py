@@ -16,7 +16,8 @@ from bridge.lab.sipp import DUTY_PHONE, register, start_sipp
 from bridge.lab.tones import UNIT
 from tests.faults.proxy import Road
 from tests.live.conftest import NewSwitch
-from tests.live.ordering import PIN, duty, lead_by, ordering
+from tests.live.ordering import PIN, UNITS, duty, lead_by, ordering
+from tests.live.people import PRESSES_1, all_talk, fetched
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -54,6 +55,30 @@ async def test_terminal_off_phone_busy_then_a_foreign_phone_presses_1(
         assert (await room.order(order))["attempts"] == signed["attempts"]
         assert len(busy.calls) == 1
         assert leader.calls == []
+
+
+@pytest.mark.req("LU-15")
+async def test_one_click_sends_the_order_and_by_the_units_choice_the_call(
+    new_switch: NewSwitch,
+) -> None:
+    units = UNITS.replace("tier = 1", 'tier = 1\ncall_along = "6004"')
+    units += '[units.housing]\nname = "住建局"\nterminal = { users = ["unit-6005"] }\n'
+    async with ordering(new_switch, units, stays=True) as room:
+        there = await duty(room.people, "6004", PRESSES_1)
+        path = f"cases/{room.case}/orders"
+        click = {"words": "水管爆裂", "copy_centre": True}
+        data_only = await room.desk.must("POST", path, {"units": ["housing"], **click})
+        assert data_only.get("along") is None
+        await asyncio.sleep(1)
+        assert there.calls == [], "data only"
+        answer = await room.desk.must("POST", path, {"units": ["water"], **click})
+        along = {"unit": "water", "call": room.talk.id, "to": "6004", "refused": None}
+        assert answer["along"] == along
+        await all_talk(room.talk.citizen, room.talk.at_seat, await fetched(there))
+        again = await room.desk.must("POST", path, {"units": ["water"], **click})
+        assert again["orders"][0]["order"] != answer["orders"][0]["order"]
+        await asyncio.sleep(1)
+        assert len(there.calls) == 1, "who is in the call is not called again"
 
 
 @pytest.mark.req("SB-13")
