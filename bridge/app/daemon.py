@@ -23,6 +23,7 @@ from typing import Any
 import structlog
 
 from bridge.app import sd_notify
+from bridge.app.ami import ami_settings
 from bridge.app.calls import CASES_REMEMBERED_DAYS, CallSite, open_calls
 from bridge.app.fax import open_fax
 from bridge.app.orders import Around, open_orders
@@ -36,7 +37,6 @@ from bridge.asterisk.acceptance import Acceptance, Words
 from bridge.asterisk.cel import Position
 from bridge.asterisk.cel_calls import CelLog
 from bridge.asterisk.fastagi import FastAgiServer
-from bridge.asterisk.link_state import AmiSettings
 from bridge.asterisk.nonces import Nonces
 from bridge.asterisk.order_calls import OrderCalls
 from bridge.asterisk.report_calls import PATH as REPORT
@@ -177,7 +177,7 @@ class Daemon:
         settings = self.settings
         self.calls = await open_calls(
             CallSite(
-                ami=_ami(settings),
+                ami=ami_settings(settings),
                 seats=self.seats,
                 targets=settings.targets(),
                 wrap_up=timedelta(seconds=settings.seats.wrap_up_s),
@@ -386,19 +386,6 @@ class Daemon:
         ]
         sd_notify.notify(sd_notify.READY)
         await Watchdog(parts, self.clock.monotonic).run()
-
-
-def _ami(settings: Settings) -> AmiSettings:
-    ami = settings.ami
-    return AmiSettings(
-        host=ami.host,
-        port=ami.port,
-        username=ami.username,
-        secret=ami.secret(),
-        tls=ami.tls,
-        ca_file=ami.ca_file,
-        server_hostname=ami.server_hostname,
-    )
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,7 @@
 """Looks after what no event tells: telephones that fall silent, seats left alone, our heartbeat.
 
-A telephone that dies sends nothing, not even a goodbye: its packet count stands still (softphone
-sheet 6.4). Only legs whose silence the citizen would hear are counted: the one other party of a
-conversation of two.
+Only legs whose silence the citizen would hear are counted: the one other party of a conversation of
+two.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.asterisk.errors import ActionError
 from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.stillness import Heard, Stillness
 from bridge.domain.call import Book, Call, Leg, live_calls
 from bridge.domain.conversation import E, S
 from bridge.domain.seen import AnySeen, Noted
@@ -31,11 +30,17 @@ AT_ONCE = 32
 """Packet counts asked for at the same time."""
 
 
-@dataclass(slots=True)
-class _Count:
-    packets: int = -1
-    still: int = 0
-    told: bool = False
+async def packets_of(link: AmiLink, channel: str) -> int | None:
+    """RTP packets that a channel has received so far; None while that cannot be told. Holds no lock
+    of Asterisk's, as a dialplan's IMPORT would."""
+    try:
+        answer = await link.call(
+            "Getvar", {"Channel": channel, "Variable": "CHANNEL(rtcp,rxcount)"}
+        )
+    except ActionError:
+        return None
+    text = answer.get("Value")
+    return int(text) if text.isdigit() else None
 
 
 class Watch:
@@ -55,7 +60,7 @@ class Watch:
         self._see = see
         self._now = now
         self._monotonic = monotonic
-        self._counts: dict[str, _Count] = {}
+        self._stillness = Stillness(STILL_POLLS, unproved=True)
         self._alone: dict[str, float] = {}
         self.on_hold: set[str] = set()
 
@@ -80,8 +85,7 @@ class Watch:
 
     async def _packets(self) -> None:
         due = list(self._listened())
-        known = {leg.id for _, leg in due}
-        self._counts = {leg: count for leg, count in self._counts.items() if leg in known}
+        self._stillness.keep({leg.id for _, leg in due})
         for start in range(0, len(due), AT_ONCE):
             part = due[start : start + AT_ONCE]
             await asyncio.gather(*(self._count(call, leg) for call, leg in part))
@@ -98,26 +102,14 @@ class Watch:
                     yield call, leg
 
     async def _count(self, call: Call, leg: Leg) -> None:
-        try:
-            answer = await self._link.call(
-                "Getvar", {"Channel": leg.channel, "Variable": "CHANNEL(rtcp,rxcount)"}
-            )
-        except ActionError:
+        packets = await packets_of(self._link, leg.channel)
+        if packets is None:
             return
-        text = answer.get("Value")
-        if not text.isdigit():
-            return
-        seen = self._counts.setdefault(leg.id, _Count())
-        packets = int(text)
-        if packets != seen.packets:
-            back = seen.told
-            seen.packets, seen.still, seen.told = packets, 0, False
-            if back or (call.intent or {}).get("kind") == "dead-phone":
-                self._note(call, leg, E.PHONE_BACK)
-            return
-        seen.still += 1
-        if seen.still >= STILL_POLLS and not seen.told:
-            seen.told = True
+        heard = self._stillness.counted(leg.id, packets)
+        held_as_dead = (call.intent or {}).get("kind") == "dead-phone"
+        if heard is Heard.BACK or (heard is Heard.MOVES and held_as_dead):
+            self._note(call, leg, E.PHONE_BACK)
+        elif heard is Heard.STILL:
             self._note(call, leg, E.PHONE_STILL)
 
     def _seats_alone(self) -> None:

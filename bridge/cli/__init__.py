@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 COMMANDS: Final = (
-    *("run", "check", "status", "reconcile", "ports"),
+    *("run", "standby", "check", "status", "reconcile", "ports"),
     *("case", "db", "dialplan", "order", "unit", "channel", "fax", "platform", "token"),
     *("hardware", "lab"),
 )

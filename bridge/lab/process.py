@@ -127,6 +127,28 @@ class DaemonProcess(Process):
 
 
 @dataclass
+class StandbyProcess(Process):
+    """The stand-by, on the daemon's settings."""
+
+    config: Path
+
+    def arguments(self) -> list[str]:
+        return ["standby", "--config", str(self.config)]
+
+    async def wait_up(self) -> None:
+        """Until its link to Asterisk is up."""
+        begun = self.log.stat().st_size
+        try:
+            async with asyncio.timeout(START_S):
+                while b"ami.up" not in self.log.read_bytes()[begun:]:
+                    if not self.running:
+                        raise self.ended()
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise self.ended() from error
+
+
+@dataclass
 class PortsProcess(Process):
     """The port process on the gateways of a file."""
 

@@ -156,6 +156,7 @@ async def standing(place: LabPlace) -> AsyncIterator[World]:
         finally:
             say("停止", "stopping")
             await world.daemon.stop()
+            await world.standby.stop()
             if world.gateways is not None:
                 await world.gateways.stop()
             await radios.close()
@@ -176,9 +177,10 @@ async def _start(place: LabPlace, world: World, version: str) -> None:
     say(f"启动 Asterisk {version}", f"starting Asterisk {version}")
     await world.switch.start()
     place.note_processes(world.switch.pid, *(one.pid for one in processes))
-    say("启动守护进程", "starting the daemon")
+    say("启动守护进程与备援进程", "starting the daemon and its stand-by")
     await world.daemon.start(wait_up=False)
-    processes.append(world.daemon)
+    await world.standby.start(wait_up=False)
+    processes += [world.daemon, world.standby]
     place.note_processes(world.switch.pid, *(one.pid for one in processes))
     for one in processes:
         await one.wait_up()

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.faxnet import FaxNetwork
 from bridge.lab.ports import HOST, LabPorts
-from bridge.lab.process import DaemonProcess, PortsProcess
+from bridge.lab.process import DaemonProcess, PortsProcess, StandbyProcess
 from bridge.lab.settings_file import (
     AMI_FILE,
     CALL_IN,
@@ -44,6 +44,7 @@ class World:
 
     switch: Switch
     daemon: DaemonProcess
+    standby: StandbyProcess
     tokens: Mapping[str, str]
     gateways: PortsProcess | None = None
     """Owner of radios and modems, where the laboratory has any."""
@@ -144,13 +145,14 @@ def make_world(
     )
     config.write_text(text, encoding="utf-8")
     daemon = DaemonProcess(config, ports, tokens[LEADER], log=run / "daemon.log")
+    standby = StandbyProcess(config, log=run / "standby.log")
     if not gateways:
-        return World(switch, daemon, tokens)
+        return World(switch, daemon, standby, tokens)
     (run / GATEWAYS_FILE).write_text(gateways_toml(gateways), encoding="utf-8")
     owner = PortsProcess(
         run / GATEWAYS_FILE, run / "ports", run / PORTS_SOCKET, log=run / "ports.log"
     )
-    return World(switch, daemon, tokens, owner)
+    return World(switch, daemon, standby, tokens, owner)
 
 
 def random_secret() -> str:

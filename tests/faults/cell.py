@@ -17,10 +17,9 @@ anything else."""
 SILENCE_MS: Final = 1_000
 DEAD_PHONE_MS: Final = 1_500
 """Where a telephone dies without a word."""
-BOTH_DEAD_MS: Final = 3_050
-"""Where a telephone and the daemon are dead: `rtp_timeout` (2 s) and what Asterisk adds to it. It
-counts whole seconds and looks at most every two, so a dead leg is cleared after 1 to 3 s; in one
-case of eight it is more than 2.5 s. README.md: why 0.5 s cannot be held."""
+BOTH_DEAD_MS: Final = 2_500
+"""Where a telephone and the daemon are dead: `rtp_timeout` (2 s) and half a second. README.md: who
+keeps it."""
 TRUTH_S: Final = 3.0
 RETURN_S: Final = 5.0
 """After the return of Asterisk: case, number and call-back."""

@@ -22,6 +22,7 @@ from bridge.lab.desk_client import DeskClient, Reply, leg_of
 from bridge.lab.incoming import IncomingCall
 from bridge.lab.phone import Behaviour, Phone
 from bridge.lab.ports import HOST, spare_ports
+from bridge.lab.process import StandbyProcess
 from bridge.lab.root import AsteriskRoot, cache_dir
 from bridge.lab.rundir import RunDir
 from bridge.lab.settings_file import STORE_FILE
@@ -331,6 +332,9 @@ async def stage(
         if more is not None:
             config = world.daemon.config
             config.write_text(config.read_text() + more(run.path))
+        straight = run.path / "standby.toml"
+        straight.write_text(world.daemon.config.read_text())
+        world.standby = StandbyProcess(straight, log=run.path / "standby.log")
         _own_port(world.daemon.config, "ami", ami.port)
         steps = run.path / "step"
         world.daemon.module = "tests.faults.doomed"
@@ -342,6 +346,8 @@ async def stage(
         }
         await switch.start()
         ends.push_async_callback(switch.stop)
+        await world.standby.start(wait_up=False)
+        ends.push_async_callback(world.standby.stop)
         await world.daemon.start()
         ends.push_async_callback(world.daemon.stop)
         made = Stage(world, ami, agi, orders, steps)

@@ -13,6 +13,7 @@ from bridge.settings.file import load
 from bridge.share import share
 
 UNITS = share("systemd")
+SERVICES = ("bridge110.service", "bridge110-standby.service")
 EXPOSURE = 14
 """Tenths: 1.4 of 10 (guard.md section 6)."""
 
@@ -38,7 +39,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The units with a program that is there, for nothing is installed on this machine."""
-    for name in ("bridge110.service", "bridge110.socket"):
+    for name in (*SERVICES, "bridge110.socket"):
         text = (UNITS / name).read_text(encoding="utf-8")
         text = text.replace("/opt/bridge110/bin/bridge110", shutil.which("true") or "/bin/true")
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -59,8 +60,9 @@ def test_a_wrong_unit_would_be_found(installed: Path) -> None:
 
 
 @pytest.mark.parametrize("added", ["", "MemoryDenyWriteExecute=no\nPrivateUsers=no"])
-def test_exposure_is_at_most_1_4(installed: Path, added: str) -> None:
-    file = installed / "bridge110.service"
+@pytest.mark.parametrize("name", SERVICES)
+def test_exposure_is_at_most_1_4(installed: Path, name: str, added: str) -> None:
+    file = installed / name
     text = file.read_text(encoding="utf-8")
     file.write_text(
         text.replace("\n[Install]", f"\n{added}\nUser=root\n[Install]" if added else "\n[Install]")
@@ -69,8 +71,9 @@ def test_exposure_is_at_most_1_4(installed: Path, added: str) -> None:
     assert (done.returncode == 0) is (not added), done.stdout[-200:]
 
 
-def test_secret_is_a_credential_and_nowhere_else() -> None:
-    service = unit("bridge110.service")["Service"]
+@pytest.mark.parametrize("name", SERVICES)
+def test_secret_is_a_credential_and_nowhere_else(name: str) -> None:
+    service = unit(name)["Service"]
     settings = load(share("config") / "bridge.toml", look_at_disk=False)
     assert service["LoadCredential"].partition(":")[0] == settings.ami.secret_file
     assert "Environment" not in service
@@ -126,8 +129,9 @@ def _run(program: str, root: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_watchdog_and_restart_are_those_of_the_promise() -> None:
-    service = unit("bridge110.service")["Service"]
+@pytest.mark.parametrize("name", SERVICES)
+def test_watchdog_and_restart_are_those_of_the_promise(name: str) -> None:
+    service = unit(name)["Service"]
     wanted = {"Type": "notify", "Restart": "always", "RestartSec": "250ms", "WatchdogSec": "10"}
     assert {key: service[key] for key in wanted} == wanted
     assert service["LimitCORE"] == "0"
