@@ -133,6 +133,7 @@ class Daemon:
             self._platform_link,
             os.environ,
             self.cases,
+            self.files,
         )
         self._readers = readers if readers is not None else []
         self._readers += [self.platforms.peers.see, self.cases.see]
@@ -267,7 +268,7 @@ class Daemon:
             files=self.files,
             orders=self.orders.parts if self.orders is not None else None,
             peers=self.platforms.peers,
-            doors=[self.platforms.door, *(self.papers.doors if self.papers else ())],
+            doors=[*self.platforms.doors, *(self.papers.doors if self.papers else ())],
         )
 
     def spawn(self, work: Coroutine[Any, Any, object], name: str) -> None:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import structlog
 from fastapi import APIRouter
 
 from bridge.channels.mail import signing_key
-from bridge.channels.platform import PlatformAccess, PlatformClient, platform_door
+from bridge.channels.platform import (
+    PlatformAccess,
+    PlatformClient,
+    files_door,
+    platform_door,
+)
 from bridge.domain.acts import DialThird
 from bridge.domain.peer import accepted_by_peer
-from bridge.domain.shared_case import SharedCase
+from bridge.domain.shared_case import Attachment, SharedCase
 from bridge.flows.calls import Spawn
 from bridge.flows.case_desk import CaseDesk
-from bridge.flows.outbox import Courier
+from bridge.flows.outbox import Courier, NotDelivered
 from bridge.flows.peer_core import KEPT, channel_of
+from bridge.flows.peer_files import PeerFiles, attachment_of, offered
 from bridge.flows.peer_words import Alias, Described, Peer, as_described
 from bridge.flows.peers import Peers
-from bridge.flows.ports import Clock, StoreError
+from bridge.flows.ports import Clock, FileMissing, Files, StoreError
 from bridge.flows.recorder import Recorder
 from bridge.flows.room import Room
 from bridge.settings.model import Desk, Settings, SettingsError
@@ -44,12 +50,14 @@ class Platforms:
         tell_link: Callable[[str, str], None],
         environment: Mapping[str, str],
         cases: CaseDesk,
+        files: Files,
     ) -> None:
         """Raises SettingsError: a key or a CA's file cannot be used."""
         self._store = store
         self._clock = clock
         self._workers: dict[str, Courier] = {}
         self._clients: list[PlatformClient] = []
+        self._files = files
         accesses = {
             ident: access_of(ident, platform, environment)
             for ident, platform in settings.platforms.items()
@@ -70,8 +78,13 @@ class Platforms:
         for ident, access in accesses.items():
             self._open(ident, access)
         self.peers.territory = settings.territory
-        self.peers.described = described_by(cases)
-        self.door: APIRouter = platform_door(accesses, self.peers.receive, clock.now)
+        self.peers.described = described_by(cases, settings.http.public_url)
+        self.fetched = PeerFiles(files, self._fetch, recorder, clock, spawn)
+        self.peers.came = self.fetched.look
+        self.doors: list[APIRouter] = [
+            files_door(accesses, self._read, clock.now),
+            platform_door(accesses, self.peers.receive, clock.now),
+        ]
 
     def _open(self, ident: str, access: PlatformAccess) -> None:
         try:
@@ -92,6 +105,19 @@ class Platforms:
             self._clock,
             tell,
         )
+
+    async def _fetch(self, wanted: Attachment) -> bytes:
+        """From the platform at whose address it is. Raises NotDelivered."""
+        for client in self._clients:
+            if client.has(wanted.url):
+                return await client.fetch(wanted)
+        raise NotDelivered("no platform has that address", refused=True)
+
+    async def _read(self, name: str) -> bytes:
+        """A file that a shared case names. Raises FileMissing."""
+        if not offered(self.peers.book, name):
+            raise FileMissing(name)
+        return await self._files.read(name)
 
     def _poke(self, peer: str) -> None:
         worker = self._workers.get(peer)
@@ -126,6 +152,7 @@ class Platforms:
         """What an earlier life did not send, then every worker, until cancelled."""
         try:
             await self.peers.catch_up()
+            self.fetched.look_at_all(self.peers.book.cases.values())
         except StoreError as error:
             _log.error("platforms.not_caught_up", reason=str(error))
         try:
@@ -138,7 +165,7 @@ class Platforms:
                     await client.close()
 
 
-def described_by(cases: CaseDesk) -> Callable[[str], Awaitable[Described | None]]:
+def described_by(cases: CaseDesk, public_url: str) -> Callable[[str], Awaitable[Described | None]]:
     """What was written of a case, in the words of the document that platforms share."""
 
     async def described(number: str) -> Described | None:
@@ -147,7 +174,11 @@ def described_by(cases: CaseDesk) -> Callable[[str], Awaitable[Described | None]
             return None
         file = await cases.file(number)
         written = {name: value for name, value in asdict(file).items() if value}
-        return as_described(written, file.described_at)
+        said = as_described(written, file.described_at)
+        if not public_url:
+            return said
+        files = tuple(attachment_of(name, public_url) for name in file.attachments)
+        return replace(said, attachments=files)
 
     return described
 

@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from bridge.domain.attachment import MAX_BYTES as MAX_FILE
+from bridge.domain.attachment import media_of
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Json, iso, parse_iso
 from bridge.domain.peer import Answered
-from bridge.domain.shared_case import SharedCase, from_doc
+from bridge.domain.shared_case import Attachment, SharedCase, from_doc
 from bridge.flows.outbox import NotDelivered
-from bridge.flows.ports import Claimed, StoreError
+from bridge.flows.ports import Claimed, FileMissing, StoreError
 from bridge.wire.case_document import MAX_BYTES, DocumentError, decode, encode
 from bridge.wire.case_schema import case_schema
 from bridge.wire.webhook import ClockError, SignatureError, headers, verify
@@ -96,6 +99,29 @@ class PlatformClient:
             self._access.peer, body["case"], body["digest"], parse_iso(body["since"])
         )
 
+    def has(self, url: str) -> bool:
+        """Whether that is an address of this platform: nothing is fetched from elsewhere."""
+        return urlsplit(url)[:2] == urlsplit(self._access.url)[:2]
+
+    async def fetch(self, wanted: Attachment) -> bytes:
+        """A file that a document of that platform names. Raises NotDelivered."""
+        import httpx
+
+        signed = headers(self._access.keys[0], file_id(wanted.sha256), self._now(), b"")
+        try:
+            async with self._http.stream("GET", wanted.url, headers=signed) as answer:
+                if answer.status_code != 200:
+                    refused = not _comes_back(answer.status_code)
+                    raise NotDelivered(f"status {answer.status_code}", refused=refused)
+                got = bytearray()
+                async for part in answer.aiter_bytes():
+                    got += part
+                    if len(got) > MAX_FILE:
+                        raise NotDelivered("the file is too large", refused=True)
+        except httpx.HTTPError as error:
+            raise NotDelivered(f"{type(error).__name__}: {error}"[:300]) from error
+        return bytes(got)
+
     async def _post(self, data: bytes, sent: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
         import httpx
 
@@ -116,6 +142,11 @@ class PlatformClient:
         except ValueError:
             said = None
         return answer.status_code, said if isinstance(said, dict) else {}
+
+
+def file_id(sha256: str) -> str:
+    """The signed id of a request for that file: a signature is good for no other one."""
+    return f"file-{sha256}"
 
 
 def _comes_back(status: int) -> bool:
@@ -142,6 +173,33 @@ class Receiver(Protocol):
     def __call__(
         self, peer: str, key: str, case: SharedCase, body_hash: str, signed_at: datetime
     ) -> Awaitable[Answered]: ...
+
+
+def files_door(
+    accesses: Mapping[str, PlatformAccess],
+    read: Callable[[str], Awaitable[bytes]],
+    now: Callable[[], datetime],
+) -> APIRouter:
+    """Files of shared cases, for any platform that signs. `read` raises FileMissing."""
+    router = APIRouter(prefix=PREFIX, include_in_schema=False)
+    keys = [key for access in accesses.values() for key in access.keys]
+
+    @router.get("/files/{name}")
+    async def fetched(request: Request, name: str) -> Response:
+        try:
+            signed = verify(dict(request.headers), b"", keys, now())
+        except ClockError:
+            return _no("clock", 401, {"now": iso(now())})
+        except SignatureError:
+            return _no("signature", 401)
+        if signed.id != file_id(name.partition(".")[0]):
+            return _no("signature", 401)
+        try:
+            return Response(await read(name), media_type=media_of(name))
+        except FileMissing:
+            return _no("not-found", 404)
+
+    return router
 
 
 def platform_door(

@@ -6,14 +6,15 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from bridge.desk.attachments import FileName, download
 from bridge.desk.bodies import Body, Word
 from bridge.desk.once import Once
 from bridge.desk.problems import Problem
-from bridge.desk.rest import REFUSALS, Key, Who
+from bridge.desk.rest import REFUSALS, Key, Who, parts_of
 from bridge.desk.rights import GIVES_ORDERS, SEES_ORDERS
 from bridge.desk.tokens import Grant
 from bridge.domain.case_file import Description
@@ -23,6 +24,7 @@ from bridge.domain.peer import PeerCase
 from bridge.domain.shared_case import CaseStatus, SharedCase, as_doc, digest
 from bridge.flows.case_desk import CaseDesk
 from bridge.flows.order_desk import Asker
+from bridge.flows.peer_files import name_of
 from bridge.flows.peer_words import Asking, Described, answer_of
 from bridge.flows.peers import Peers
 from bridge.flows.ports import Answer
@@ -191,6 +193,23 @@ def peer_cases(desk: PeerDesk) -> APIRouter:
         if record is None:
             raise Refused("no-such-case")
         return JSONResponse(shared_doc(record))
+
+    @router.get(
+        "/peer-cases/{origin}/{case}/attachments/{name}",
+        operation_id="fetchSharedAttachment",
+        response_class=Response,
+    )
+    async def file(
+        request: Request, who: Who, origin: Name, case: Name, name: FileName
+    ) -> Response:
+        """A file that the document names, once it is here."""
+        seen_by(who)
+        record = peers.book.cases.get(f"{origin}/{case}")
+        if record is None:
+            raise Refused("no-such-case")
+        if name not in [name_of(one) for one in record.case.attachments]:
+            raise Refused("no-such-attachment")
+        return await download(parts_of(request), case, name)
 
     @router.post("/peer-cases", operation_id="OpenSharedCase", **ACCEPTED)
     async def opened(request: Request, who: Who, key: Key, body: Opening) -> JSONResponse:

@@ -67,5 +67,7 @@ def files_named(fact: Fact) -> Iterator[str]:
     return (str(one) for one in named if NAME.fullmatch(str(one)))
 
 
-_WITH_FILES: Final = frozenset({"order.reported", "order.lateReport", "case.attached"})
+_WITH_FILES: Final = frozenset(
+    {"order.reported", "order.lateReport", "case.attached", "peer.attached"}
+)
 FACTS_WITH_FILES: Final = (*sorted(_WITH_FILES), "paper.printed")

@@ -13,7 +13,7 @@ import structlog
 
 from bridge.domain.errors import Refused
 from bridge.domain.journal import Fact, Json, iso
-from bridge.domain.peer import Answered, PeerBook
+from bridge.domain.peer import Answered, PeerBook, PeerCase
 from bridge.domain.shared_case import (
     SharedCase,
     as_doc,
@@ -70,6 +70,8 @@ class PeerCore:
         self.described: Callable[[str], Awaitable[Described | None]] = _nothing
         """What this desk has written of a case of its own, by number."""
         self.territory = Territory()
+        self.came: Callable[[PeerCase], None] = lambda record: None
+        """A document has come in and is durable."""
 
     def restore(self, rows: Iterable[Row]) -> None:
         """What an earlier life of the daemon left."""
@@ -200,6 +202,7 @@ class PeerCore:
             number = record.number if record is not None else None
             fact = Fact("peer.case", now, number, None, both.id, f"peer:{peer}", data)
             await self._commit(fact, to, now)
+            self.came(self.book.cases[both.id])
             return Answered(peer, key, now, body_hash, answer)
 
     # What the worker tells

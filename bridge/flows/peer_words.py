@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from bridge.domain.journal import Json
-from bridge.domain.shared_case import Caller, SharedCase
+from bridge.domain.shared_case import MAX_ATTACHMENTS, Attachment, Caller, SharedCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Described:
     words: str | None = None
     number: str | None = None
     name: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    """Files of the case; they are added to those the document names."""
     at: datetime | None = None
     """When it was written."""
 
@@ -65,12 +67,17 @@ class Described:
             case.caller.number if self.number is None else self.number,
             case.caller.name if self.name is None else self.name,
         )
+        if not {*self.attachments} <= {*case.attachments}:
+            files = sorted({*case.attachments, *self.attachments})
+            given["attachments"] = tuple(files)[-MAX_ATTACHMENTS:]
         return replace(case, caller=caller, **given)
 
 
 def as_described(written: Mapping[str, Any], at: datetime | None = None) -> Described:
     """Members of a case's file, as far as the shared document has them."""
-    members = {name: written.get(name) for name in ("klass", "category", "area", "place", "words")}
+    members: dict[str, Any] = {
+        name: written.get(name) for name in ("klass", "category", "area", "place", "words")
+    }
     return Described(**members, name=written.get("caller_name"), at=at)
 
 

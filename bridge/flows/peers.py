@@ -109,8 +109,11 @@ class Peers(PeerCore):
         StoreError."""
         for number, ident in list(self.book.by_number.items()):
             said = await self.described(number)
-            changed_at = self.book.cases[ident].case.changed_at
-            if said is not None and said.at is not None and said.at > changed_at:
+            if said is None:
+                continue
+            case = self.book.cases[ident].case
+            newer = said.at is not None and said.at > case.changed_at
+            if newer or not {*said.attachments} <= {*case.attachments}:
                 await self._rewritten(number, said)
 
     def _with(self, number: str, said: Described, now: datetime) -> SharedCase | None:
@@ -161,6 +164,8 @@ class Peers(PeerCore):
             if fact.kind == "case.described" and fact.case in self.book.by_number:
                 said = as_described(fact.data)
                 self._spawn(self._rewritten(fact.case, said), f"peer {fact.case}")
+            if fact.kind == "case.attached" and fact.case in self.book.by_number:
+                self._spawn(self._rewritten(fact.case), f"peer {fact.case}")
             ident = self.book.by_handoff.get(fact.subject or "")
             if ident is not None and fact.kind in ("handoff.accepted", "handoff.ended"):
                 self._spawn(self._followed(ident, fact), f"peer {ident}")

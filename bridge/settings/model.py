@@ -122,6 +122,8 @@ class Http(Listener):
     hosts: tuple[Host, ...] = Field(min_length=1, strict=False)
     """Names accepted in the Host header."""
     tokens_file: Path = Field(strict=False)
+    public_url: str = Field(default="", pattern=r"^(https?://[A-Za-z0-9.:_-]+)?$")
+    """How other desks reach this one; empty: files of shared cases do not go along."""
 
 
 class StoreSettings(Part):

@@ -115,7 +115,8 @@ SELECT site, seq, body, prev, hash FROM journal WHERE seq > :seq ORDER BY seq LI
 
 -- facts_with_files: facts that may name files beside the journal, from the one after :seq
 SELECT seq, body FROM journal
- WHERE kind IN ('order.reported', 'order.lateReport', 'case.attached', 'paper.printed')
+ WHERE kind IN ('order.reported', 'order.lateReport', 'case.attached', 'peer.attached',
+                'paper.printed')
    AND seq > :seq ORDER BY seq LIMIT :most;
 
 -- closed_recordings: recordings of closed calls, also of those about orders, in order, after :seq

@@ -323,7 +323,7 @@ async def test_what_a_seat_wrote_of_a_case_goes_over_with_it_and_after_it(tmp_pa
             alarm=lambda *_: None,
             spawn=kit.spawn,
         )
-        kit.peers.described = described_by(cases)
+        kit.peers.described = described_by(cases, "")
         written = Description(
             klass="GENERAL",
             category="WAT.02",
@@ -362,7 +362,7 @@ async def test_what_a_seat_wrote_of_a_case_goes_over_with_it_and_after_it(tmp_pa
         await cases.describe(Asker("T-8001"), CASE, Description(place="北京路3号"), "describe-4")
         again = kit.another_life()  # it died before it was sent
         again.restore(await kit.store.reader.peer_cases(START))
-        again.described = described_by(cases)
+        again.described = described_by(cases, "")
         await again.catch_up()
         assert again.book.cases[case.id].case.place == "北京路3号"
 

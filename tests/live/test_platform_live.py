@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from bridge.lab.desk_client import DeskClient
 from bridge.lab.ports import HOST, spare_ports
 from bridge.lab.settings_file import STORE_FILE
 from bridge.lab.switch import Switch
 from bridge.lab.world import World, make_world
 from bridge.store import Reader
+from bridge.wire.webhook import headers
 from tests.channels.two_daemons import OneDaemon, one_daemon
 from tests.live.conftest import NewSwitch
 from tests.live.people import all_talk, fetched
@@ -46,7 +52,10 @@ async def linked_to(switch: Switch, url: str) -> AsyncIterator[Room]:
     more += 'aliases = [{ number = "12319", since = 2024-01-01 },'
     more += ' { number = "12318", since = 2099-01-01 }]\n'
     config = world.daemon.config
-    config.write_text(config.read_text(encoding="utf-8") + more, encoding="utf-8")
+    text = config.read_text(encoding="utf-8") + more
+    own = f"http://{HOST}:{world.ports.http}"
+    text = text.replace("[http]\n", f'[http]\npublic_url = "{own}"\n', 1)
+    config.write_text(text, encoding="utf-8")
     await world.daemon.start()
     try:
         async with room_of(world) as room:
@@ -159,6 +168,39 @@ async def test_the_other_bridge110_has_the_case_before_its_telephone_rings_and_g
             await other.process.stop()
 
 
+async def _picture_goes_along(talk: Talk, other: OneDaemon, ident: str) -> None:
+    """A picture that the seat puts to the case is fetched by the other desk and kept there."""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
+    name = f"{hashlib.sha256(picture).hexdigest()}.png"
+    async with web(talk.desk) as ours, web(other.desk) as theirs:
+        put = await ours.post(f"cases/{ident.partition('/')[2]}/attachments", content=picture)
+        assert put.status_code == 202, put.text
+        there = await other.until(lambda doc: doc["document"]["attachments"], f"peer-cases/{ident}")
+        (named,) = there["document"]["attachments"]
+        assert (named["sha256"] + ".png", named["type"]) == (name, "image/png")
+
+        async def come() -> bool:
+            found = await theirs.get(f"peer-cases/{ident}/attachments/{name}")
+            return found.content == picture
+
+        await talk.desk.wait_for(come, 10, "the picture at the other desk")
+        for signed in ({}, headers(KEY.encode(), "file-" + "0" * 64, datetime.now(UTC), b"")):
+            assert (await ours.get(named["url"], headers=signed)).status_code == 401
+    facts = [entry.fact for entry in await Reader(other.directory / STORE_FILE).entries_after(0)]
+    assert [f.data["attachments"] for f in facts if f.kind == "peer.attached"] == [[name]]
+
+
+def web(desk: DeskClient) -> httpx.AsyncClient:
+    """Octets instead of documents."""
+    signed = {
+        "Authorization": f"Bearer {desk.token}",
+        "Idempotency-Key": secrets.token_hex(8),
+        "Content-Type": "application/octet-stream",
+    }
+    url = f"http://{desk.host}:{desk.port}/api/v1/"
+    return httpx.AsyncClient(base_url=url, headers=signed, trust_env=False)
+
+
 async def _over_and_back(room: Room, other: OneDaemon) -> None:
     hotline = await room.people.hotline()
     talk = await room.talking()
@@ -173,6 +215,7 @@ async def _over_and_back(room: Room, other: OneDaemon) -> None:
     facts = [entry.fact for entry in await Reader(other.directory / STORE_FILE).entries_after(0)]
     first = next(fact for fact in facts if fact.kind == "peer.case" and fact.subject == ident)
     assert first.at.timestamp() < rang, "durable there, by its own clock, before its telephone rang"
+    await _picture_goes_along(talk, other, ident)
     await other.do(f"peer-cases/{ident}/feedback", kind="progress", words="已派单")
     await other.do(f"peer-cases/{ident}/hand-back", reason="属公安职责")
     back = await shared(room, talk, "returned")
