@@ -113,9 +113,9 @@ class Platforms:
                 return await client.fetch(wanted)
         raise NotDelivered("no platform has that address", refused=True)
 
-    async def _read(self, name: str) -> bytes:
-        """A file that a shared case names. Raises FileMissing."""
-        if not offered(self.peers.book, name):
+    async def _read(self, peer: str, name: str) -> bytes:
+        """A file that a case shared with that platform names. Raises FileMissing."""
+        if not offered(self.peers.book, peer, name):
             raise FileMissing(name)
         return await self._files.read(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import socket
@@ -33,6 +34,8 @@ _log = structlog.get_logger(__name__)
 
 POST_SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 2.0
+FILE_SECONDS: Final = 60.0
+"""For one file of a shared case, however slowly it comes."""
 MAX_ANSWER: Final = 64 * 1024
 USER_TIMEOUT_MS: Final = 8_000
 """TCP_USER_TIMEOUT: a peer that acknowledges nothing for so long is gone (guard rule 11)."""
@@ -101,7 +104,10 @@ class PlatformClient:
 
     def has(self, url: str) -> bool:
         """Whether that is an address of this platform: nothing is fetched from elsewhere."""
-        return urlsplit(url)[:2] == urlsplit(self._access.url)[:2]
+        try:
+            return urlsplit(url)[:2] == urlsplit(self._access.url)[:2]
+        except ValueError:
+            return False
 
     async def fetch(self, wanted: Attachment) -> bytes:
         """A file that a document of that platform names. Raises NotDelivered."""
@@ -109,7 +115,10 @@ class PlatformClient:
 
         signed = headers(self._access.keys[0], file_id(wanted.sha256), self._now(), b"")
         try:
-            async with self._http.stream("GET", wanted.url, headers=signed) as answer:
+            async with (
+                asyncio.timeout(FILE_SECONDS),
+                self._http.stream("GET", wanted.url, headers=signed) as answer,
+            ):
                 if answer.status_code != 200:
                     refused = not _comes_back(answer.status_code)
                     raise NotDelivered(f"status {answer.status_code}", refused=refused)
@@ -118,7 +127,7 @@ class PlatformClient:
                     got += part
                     if len(got) > MAX_FILE:
                         raise NotDelivered("the file is too large", refused=True)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             raise NotDelivered(f"{type(error).__name__}: {error}"[:300]) from error
         return bytes(got)
 
@@ -177,27 +186,29 @@ class Receiver(Protocol):
 
 def files_door(
     accesses: Mapping[str, PlatformAccess],
-    read: Callable[[str], Awaitable[bytes]],
+    read: Callable[[str, str], Awaitable[bytes]],
     now: Callable[[], datetime],
 ) -> APIRouter:
-    """Files of shared cases, for any platform that signs. `read` raises FileMissing."""
+    """Files of shared cases, for the platform that signs. `read(peer, name)` raises FileMissing,
+    also for a file of a case that is not shared with that platform."""
     router = APIRouter(prefix=PREFIX, include_in_schema=False)
-    keys = [key for access in accesses.values() for key in access.keys]
 
     @router.get("/files/{name}")
     async def fetched(request: Request, name: str) -> Response:
-        try:
-            signed = verify(dict(request.headers), b"", keys, now())
-        except ClockError:
-            return _no("clock", 401, {"now": iso(now())})
-        except SignatureError:
-            return _no("signature", 401)
-        if signed.id != file_id(name.partition(".")[0]):
-            return _no("signature", 401)
-        try:
-            return Response(await read(name), media_type=media_of(name))
-        except FileMissing:
-            return _no("not-found", 404)
+        for peer, access in accesses.items():
+            try:
+                signed = verify(dict(request.headers), b"", access.keys, now())
+            except ClockError:
+                return _no("clock", 401, {"now": iso(now())})
+            except SignatureError:
+                continue
+            if signed.id != file_id(name.partition(".")[0]):
+                break
+            try:
+                return Response(await read(peer, name), media_type=media_of(name))
+            except FileMissing:
+                return _no("not-found", 404)
+        return _no("signature", 401)
 
     return router
 

@@ -47,11 +47,14 @@ def name_of(attachment: Attachment) -> str | None:
     return f"{attachment.sha256}.{kind}" if kind in ("jpg", "png", "webp", "pdf") else None
 
 
-def offered(book: PeerBook, name: str) -> bool:
-    """Whether a shared case names that file."""
+def offered(book: PeerBook, peer: str, name: str) -> bool:
+    """Whether a case that is shared with that platform names that file."""
     found = NAME.fullmatch(name)
     return found is not None and any(
-        one.sha256 == found[1] for record in book.cases.values() for one in record.case.attachments
+        one.sha256 == found[1]
+        for record in book.cases.values()
+        if peer in record.queued
+        for one in record.case.attachments
     )
 
 
@@ -96,7 +99,7 @@ class PeerFiles:
                     _log.warning("peer.file_not_fetched", file=name[:12], reason=str(error))
                     if error.refused:
                         return
-                except StoreError as error:
+                except (StoreError, OSError) as error:
                     _log.error("peer.file_not_kept", file=name[:12], reason=str(error))
                 else:
                     return

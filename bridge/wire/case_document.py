@@ -36,7 +36,9 @@ CLASSES: Final = ("", "POLICE", "URGENT", "GENERAL")
 _SCHEMA: Final = re.compile(r"bridge110\.case/1(?:\.[0-9]{1,4})?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NUMBER: Final = re.compile(r"\+?[0-9]{0,20}")
-_URL: Final = re.compile(r"https?://[!-~]{1,500}")
+_URL: Final = re.compile(
+    r"https?://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?(?:/[!-~]{0,500})?"
+)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 

@@ -104,6 +104,10 @@ def test_a_short_document_of_a_plain_peer_is_enough() -> None:
         ({"feedback": [{"at": "2026-03-01T08:00:00Z"}] * 201}, "feedback"),
         ({"attachments": [{"sha256": "0" * 64, "url": "file:///etc/passwd"}]}, "attachments.0.url"),
         ({"attachments": [{"sha256": "x", "url": "https://a"}]}, "attachments.0.sha256"),
+        (
+            {"attachments": [{"sha256": "0" * 64, "url": "https://[x/y"}]},
+            "attachments.0.url",
+        ),
         ({"revision": 0}, "revision"),
         ({"revision": True}, "revision"),
         ({"revision": 1.5}, "revision"),
