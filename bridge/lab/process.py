@@ -34,6 +34,8 @@ class Process(ABC):
     module: str = "bridge"
     """What is run: the product, or a test's program around it."""
     process: subprocess.Popen[bytes] | None = None
+    begins: int = 0
+    """Where in `log` this start begins, in bytes."""
 
     @abstractmethod
     def arguments(self) -> list[str]:
@@ -60,6 +62,7 @@ class Process(ABC):
 
     def _launch(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
+            self.begins = log.seek(0, os.SEEK_END)
             return subprocess.Popen(
                 [sys.executable, "-m", self.module, *self.arguments()],
                 stdin=subprocess.DEVNULL,
@@ -137,10 +140,9 @@ class StandbyProcess(Process):
 
     async def wait_up(self) -> None:
         """Until its link to Asterisk is up."""
-        begun = self.log.stat().st_size
         try:
             async with asyncio.timeout(START_S):
-                while b"ami.up" not in self.log.read_bytes()[begun:]:
+                while b"ami.up" not in self.log.read_bytes()[self.begins :]:
                     if not self.running:
                         raise self.ended()
                     await asyncio.sleep(POLL_S)
