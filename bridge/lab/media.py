@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.lab.ear import Ear
@@ -66,6 +66,9 @@ class Leg:
         self.closed = False
         self.half = 0
         """In which half of the 20 ms it sends."""
+        self.played_at = 0.0
+        """When the first packet of the tone that it sends left, seconds since epoch."""
+        self._played: Sequence[bytes] = ()
 
     @property
     def tone(self) -> int:
@@ -107,8 +110,9 @@ class Leg:
             self._marker = True
             return
         kind, marker, timestamp = self._kind, self._marker, self._timestamp
+        payloads = self._payloads
         if frame is None:
-            payload = self._payloads[self._position % CYCLE]
+            payload = payloads[self._position % CYCLE]
             self._marker = False
         else:
             if frame.first:
@@ -119,6 +123,8 @@ class Leg:
         packet = pack(kind, marker, self._sequence, timestamp, self._source, payload)
         if send(self._rtp.fileno(), packet, self._remote):
             self.sent += 1
+            if frame is None and payloads is not self._played:
+                self._played, self.played_at = payloads, time.time()
 
     def _next_frame(self) -> KeyFrame | None:
         while self._frames:
@@ -180,8 +186,7 @@ class Media:
             wait = due - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
-            else:
-                self.worst_late_s = max(self.worst_late_s, -wait)
+            self.worst_late_s = max(self.worst_late_s, time.monotonic() - due)
             for leg in self._legs:
                 if leg.half == half:
                     leg.tick()
