@@ -15,6 +15,7 @@ from bridge.asterisk.cel import Row
 from bridge.asterisk.fax_calls import FaxCalls
 from bridge.asterisk.service import SwitchService
 from bridge.channels.fax import FaxChannel, FaxInbox, FaxPolicy, Reading
+from bridge.channels.fax_lines import LineBoard
 from bridge.channels.fax_spool import FaxSpool
 from bridge.channels.fax_switch import Lines, SwitchFax
 from bridge.channels.ports_client import PortsAway, PortsClient
@@ -134,7 +135,11 @@ async def open_fax(
         calls = FaxCalls(service.calls.link, clock.now, _later)
         trunk = settings.trunk
         lines = Lines(calls, trunk.endpoint, trunk.lines, trunk.spool / "out")
-        channel = SwitchFax(lines, documents.paper, desk, clock, policy, spawn)
+        board = LineBoard(
+            calls.pages, trunk.endpoint, trunk.lines, lambda data: view.board(trunk.endpoint, data)
+        )
+        channel = SwitchFax(lines, documents.paper, desk, clock, policy, spawn, board)
+        spawn(board.run(), "fax board")
         spool = FaxSpool(trunk.spool / "in", settings.inbox, read_pages, desk, calls, spawn)
         _connect(switch, calls, channel, spool)
         tell_modems.append(channel.pause)

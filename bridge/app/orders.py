@@ -231,8 +231,9 @@ def _phone(
     )
 
 
-def _passing(view: View, service: OrderService, body: Mapping[str, Any]) -> None:
-    """A gateway's health and the modem board: the desk sees which radio or modem is lost."""
+def _passing(view: View, service: OrderService, boards: set[str], body: Mapping[str, Any]) -> None:
+    """A gateway's health and the modem board: the desk sees which radio or modem is lost. `boards`
+    learns whose boards there are."""
     for hear in service.on_gateway:
         hear(body)
     gateway = str(body.get("gateway", ""))
@@ -241,14 +242,15 @@ def _passing(view: View, service: OrderService, body: Mapping[str, Any]) -> None
         view.alarm(f"gateway.{gateway}", words)
     elif body.get("type") == "board":
         names = ("modems", "waiting", "paused")
+        boards.add(gateway)
         view.board(gateway, {name: body.get(name) for name in names})
 
 
-def _ports_away(view: View, words: str) -> None:
+def _ports_away(view: View, boards: set[str], words: str) -> None:
     """What the modems do is not known while nobody tells."""
     view.alarm("ports", words)
     if words:
-        view.no_boards()
+        view.no_boards(boards)
 
 
 def _use_ports(
@@ -259,11 +261,12 @@ def _use_ports(
     map27 = {int(number): Says(says) for number, says in own.map27_status.items()}
     gateways = GatewayPost(post, tetra=tetra or TETRA_STATUS, map27=map27 or MAP27_STATUS)
     service.gateways = gateways
+    boards: set[str] = set()
     service.ports = PortsClient(
         own.socket,
         gateways.take,
-        on_passing=lambda body: _passing(view, service, body),
-        on_away=lambda words: _ports_away(view, words),
+        on_passing=lambda body: _passing(view, service, boards, body),
+        on_away=lambda words: _ports_away(view, boards, words),
     )
     for kind in (ChannelKind.RADIO, ChannelKind.SMS):
         service.use(GatewayChannel(kind, service.ports, post, clock))

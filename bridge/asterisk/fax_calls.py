@@ -7,9 +7,11 @@ itself, and every event says whose it is. Decides nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Final
 
 from bridge.asterisk.cel import Row
@@ -17,7 +19,7 @@ from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
 from bridge.asterisk.manager import AmiLink
 from bridge.asterisk.translate import number
 from bridge.domain.fax import FaxIn, parse_in, parse_sent
-from bridge.flows.fax_ports import PREFIX, FaxCall, FaxSeen
+from bridge.flows.fax_ports import PREFIX, FaxCall, FaxPage, FaxSeen
 from bridge.flows.ports import ActRefused, ActUnknown
 from bridge.wire.ami import HeaderValue, Message
 
@@ -48,6 +50,8 @@ class FaxCalls:
         """Set while the link is up and everything before has been seen."""
         self._now = now
         self._later = later
+        self._pages: dict[str, FaxPage] = {}
+        """By the number of the fax session."""
 
     async def call(self, call: FaxCall) -> None:
         """Originate. Raises ActRefused, ActUnknown."""
@@ -94,6 +98,24 @@ class FaxCalls:
             raise ActUnknown(str(error)) from error
         return frozenset(item.get("Uniqueid") for item in items)
 
+    async def pages(self) -> Sequence[FaxPage]:
+        """Faxes on a line. The switch says how far each is in an event after its answer, so what is
+        given is as old as the last question. Raises ActRefused, ActUnknown."""
+        try:
+            sessions = await self.link.collect("FAXSessions")
+        except ActionNotSent as error:
+            raise ActRefused("switch-down", str(error)) from error
+        except ActionError as error:
+            raise ActUnknown(str(error)) from error
+        there = {one.get("SessionNumber"): one for one in sessions}
+        self._pages = {number: page for number, page in self._pages.items() if number in there}
+        for session, one in there.items():
+            if one.get("Operation") in ("send", "receive"):
+                self._pages.setdefault(session, _page(one, one.get("Files")))
+                with contextlib.suppress(ActRefused):  # it is over
+                    await self._do("FAXSession", {"SessionNumber": session})
+        return list(self._pages.values())
+
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
         try:
             await self.link.call(action, headers)
@@ -113,6 +135,9 @@ class FaxCalls:
             fax = parse_in(event.get("Said"))
             if fax is not None and fax.call == event.get("Uniqueid"):
                 self.came(fax, at)
+            return
+        if event.name == "FAXSession" and event.get("FileName"):
+            self._pages[event.get("SessionNumber")] = _page(event, event.get("FileName"))
             return
         attempt = _attempt_of(event.get("Uniqueid"))
         if attempt is None:
@@ -154,6 +179,18 @@ class FaxCalls:
         sent = parse_sent(said)
         if sent is not None and sent.attempt == attempt:
             self.see(FaxSeen(attempt=attempt, what="sent", at=at, sent=sent, learnt=learnt))
+
+
+def _page(said: Message, file: str) -> FaxPage:
+    sending = said.get("Operation") == "send"
+    return FaxPage(
+        name=PurePath(file).stem,
+        sending=sending,
+        page=number(said.get("PageNumber")),
+        done=number(said.get("PagesTransmitted" if sending else "PagesReceived")),
+        bps=number(said.get("DataRate")) if said.get("ImageResolution") != "0x0" else 0,
+        ecm=said.get("ErrorCorrectionMode").lower() == "yes",
+    )
 
 
 def _attempt_of(unique: str) -> str | None:

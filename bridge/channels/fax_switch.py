@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from bisect import insort
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ import structlog
 
 from bridge.channels.fax import FaxPolicy, MakePaper, dialled, sent_name
 from bridge.channels.fax_files import keep
+from bridge.channels.fax_lines import LineBoard
+from bridge.channels.fax_queue import FaxQueue, Waiting
 from bridge.channels.phone import cause_of
 from bridge.channels.ports_client import PortsRefused
 from bridge.domain.delivery import A, Cause, ChannelKind, Job, Progress
@@ -62,8 +63,9 @@ class Lines:
 
 @dataclass(slots=True)
 class _Call:
-    """What is known of one attempt's call."""
+    """What is known of one attempt's call. `turn`: its place among those of equal rank."""
 
+    turn: int = 0
     number: str = ""
     begun: bool = False
     rang: bool = False
@@ -71,21 +73,6 @@ class _Call:
     withdrawn: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     box: Mailbox = field(default_factory=Mailbox)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Waiting:
-    """A document that is ready. Urgent ones go first, and at any hour."""
-
-    rank: int
-    turn: int
-    job: Job = field(compare=False)
-    number: str = field(compare=False)
-    pages: int = field(compare=False)
-    hours: Hours | None = field(compare=False)
-
-    def may_go(self, at: datetime) -> bool:
-        return self.rank == 0 or self.hours is None or self.hours.hold(at)
 
 
 class SwitchFax:
@@ -102,6 +89,7 @@ class SwitchFax:
         clock: Clock,
         policy: FaxPolicy,
         spawn: Spawn,
+        board: LineBoard,
     ) -> None:
         self._way = lines
         self._switch = lines.switch
@@ -111,10 +99,10 @@ class SwitchFax:
         self._policy = policy
         self._spawn = spawn
         self._calls: OrderedDict[str, _Call] = OrderedDict()
-        self._waiting: list[_Waiting] = []
+        self._board = board
+        self._queue = FaxQueue(lines.lines)
         self._turn = itertools.count()
         self._busy = 0
-        self._paused = False
         self._looking = False
         self._unseen: tuple[str, ...] = ()
         """Calls under way when the link was lost."""
@@ -125,7 +113,7 @@ class SwitchFax:
         """Draw the sheet, then call when a line is free. The same attempt again does nothing."""
         if job.attempt in self._calls:
             return
-        self._call(job.attempt)
+        self._call(job.attempt).turn = next(self._turn)
         self._spawn(self._prepare(job), f"fax {job.attempt}")
 
     async def withdraw(self, attempt: str) -> None:
@@ -186,6 +174,7 @@ class SwitchFax:
                 await self._progress(seen.attempt, A.SENT, seen.at, detail="振铃 / rings")
             case "answered":
                 call.answered = True
+                self._board.answered(seen.attempt)
                 await self._progress(seen.attempt, A.SENT, seen.at, detail="已应答 / answered")
             case "sent" if seen.sent is not None:
                 state, cause = outcome_of(seen.sent)
@@ -244,7 +233,7 @@ class SwitchFax:
 
     async def pause(self, paused: Mapping[str, str]) -> None:
         """All sending rests, or goes on: the empty name stands for all lines."""
-        self._paused = "" in paused
+        self._queue.paused = paused.get("")
         self._next()
 
     async def _prepare(self, job: Job) -> None:
@@ -266,7 +255,7 @@ class SwitchFax:
             return
         await self._keep_copy(job.attempt, paper.tiff)
         rank = 0 if job.urgent or job.sheet.green else 1
-        insort(self._waiting, _Waiting(rank, next(self._turn), job, number, paper.pages, hours))
+        self._queue.add(Waiting(rank, call.turn, job, number, paper.pages, hours))
         self._next()
 
     async def _keep_copy(self, attempt: str, tiff: bytes) -> None:
@@ -280,45 +269,36 @@ class SwitchFax:
         """Begin waiting calls as far as lines are free."""
         now = self._clock.now()
         calls = self._calls
-        self._waiting = [
-            one
-            for one in self._waiting
-            if one.job.attempt in calls and not calls[one.job.attempt].over.is_set()
-        ]
-        while not self._paused:
-            one = next((one for one in self._waiting if one.may_go(now)), None)
-            if one is None or self._busy >= self._most(one):
-                break
-            self._waiting.remove(one)
+        self._queue.keep(lambda one: one in calls and not calls[one].over.is_set())
+        while (ready := self._queue.take(now, self._busy)) is not None:
             self._busy += 1
-            self._spawn(self._line(one), f"fax {one.job.attempt}")
-        if not self._looking and any(not one.may_go(now) for one in self._waiting):
+            self._spawn(self._line(ready), f"fax {ready.job.attempt}")
+        if not self._looking and self._queue.held(now):
             self._looking = True
             self._spawn(self._look_later(), "fax hours")
+        self._board.waits(self._queue.rows(), self._queue.paused)
 
     async def _look_later(self) -> None:
         await asyncio.sleep(HOURS_TICK_S)
         self._looking = False
         self._next()
 
-    def _most(self, one: _Waiting) -> int:
-        """Calls at a time among which this one may begin."""
-        return self._way.lines if one.rank == 0 or self._way.lines == 1 else self._way.lines - 1
-
-    async def _line(self, one: _Waiting) -> None:
+    async def _line(self, one: Waiting) -> None:
         try:
             await self._ring(one)
         finally:
             self._busy -= 1
+            self._board.over(one.job.attempt)
             self._next()
 
-    async def _ring(self, one: _Waiting) -> None:
+    async def _ring(self, one: Waiting) -> None:
         """One call from its beginning to its end."""
         attempt, call = one.job.attempt, self._call(one.job.attempt)
         await self._progress(attempt, A.SENDING, detail=f"拨号 / dialling {one.number}")
         if call.over.is_set():  # withdrawn meanwhile
             return
         call.begun = True
+        self._board.began(attempt, one.number, one.pages)
         order = FaxCall(
             attempt=attempt,
             dial=f"PJSIP/{one.number}@{self._way.endpoint}",
@@ -356,6 +336,7 @@ class SwitchFax:
     ) -> None:
         """Told once; the document is not needed any more."""
         call.over.set()
+        self._board.over(attempt)
         number: Measured = {"number": call.number} if call.number else {}
         await self._progress(attempt, state, at, cause, detail, number | (data or {}))
         await asyncio.to_thread(self._file(attempt).unlink, missing_ok=True)

@@ -34,6 +34,19 @@ class FaxSeen:
     learnt: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaxPage:
+    """How far a fax on a line has come. `name` is its file's: our attempt, or the id of a channel
+    that came in. `page` is on the line, `done` pages are over; `bps` is 0 before it is agreed."""
+
+    name: str
+    sending: bool
+    page: int
+    done: int
+    bps: int
+    ecm: bool
+
+
 class FaxLines(Protocol):
     """Fax calls, carried out by the switch. All raise ActRefused or ActUnknown."""
 

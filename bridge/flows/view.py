@@ -205,9 +205,9 @@ class View:
             self.boards[gateway] = told
             self._emit("fax.board", self.now(), told)
 
-    def no_boards(self) -> None:
-        """Nobody tells any more what the modems do."""
-        for gateway in list(self.boards):
+    def no_boards(self, gateways: Iterable[str]) -> None:
+        """Nobody tells any more what the modems of these do."""
+        for gateway in gateways:
             self.board(gateway, {"modems": [], "waiting": [], "paused": None})
 
     def _emit(

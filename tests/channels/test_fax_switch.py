@@ -4,7 +4,7 @@ real Asterisk is in tests/live/test_fax_lines.py."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ import pytest
 
 from bridge.asterisk.fax_calls import FaxCalls
 from bridge.channels.fax import FaxPolicy
+from bridge.channels.fax_lines import LineBoard
 from bridge.channels.fax_switch import Lines, SwitchFax
 from bridge.documents.service import Documents
 from bridge.domain.delivery import A, Cause, ChannelKind, Job
@@ -37,6 +38,7 @@ class Desk:
     told: Told
     out: Path
     rules: FaxRules
+    boards: list[Mapping[str, Any]]
 
     async def send(self, attempt: str, number: str = "05391", **more: Any) -> None:
         more.setdefault("sheet", order_sheet(klass="GENERAL"))
@@ -83,10 +85,12 @@ async def desk(
             calls.settled.set()
             policy = FaxPolicy(lambda: rules, lambda _: hours, "Asia/Shanghai", place / "sent")
             way = Lines(calls, "fax", lines, out)
-            channel = SwitchFax(way, documents.paper, told, FixedClock(), policy, spawn)
+            boards: list[Mapping[str, Any]] = []
+            board = LineBoard(calls.pages, "fax", lines, boards.append)
+            channel = SwitchFax(way, documents.paper, told, FixedClock(), policy, spawn, board)
             calls.see = channel.see
             heard.append(calls)
-            yield Desk(peer, calls, channel, told, out, rules)
+            yield Desk(peer, calls, channel, told, out, rules, boards)
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -97,11 +101,17 @@ async def desk(
 async def test_one_line_is_kept_for_what_is_urgent(documents: Documents, tmp_path: Path) -> None:
     async with desk(documents, tmp_path) as d:
         await d.send("1.1")
-        await d.send("1.2")
         await d.until_told("1.1", A.SENDING)
+        await d.send("1.2")
         await d.send("1.3", urgent=True)
         await d.peer.wait_asked("Originate", 2)
         assert d.dialled() == ["fax-1.1", "fax-1.3"]
+        last = d.boards[-1]
+        assert [(row["key"], row["state"]) for row in last["modems"]] == [
+            ("1.1", "dialling"),
+            ("1.3", "dialling"),
+        ]
+        assert last["waiting"] == [{"key": "1.2", "number": "05391", "urgent": False, "pages": 1}]
         d.sent("1.1", 1, "SUCCESS", "OK")
         await d.until_told("1.1", A.DELIVERED)
         assert not (d.out / "1.1.tif").exists()
@@ -142,6 +152,7 @@ async def test_a_pause_and_the_hours_of_a_number_hold_what_is_not_urgent(
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         assert d.dialled() == []
+        assert (d.boards[-1]["paused"], len(d.boards[-1]["waiting"])) == ("paper jam", 2)
         await d.channel.pause({"modem-1": "elsewhere"})
         await d.peer.wait_asked("Originate")
         assert d.dialled() == ["fax-1.2"], "the other waits for its hours"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from bridge.lab.faxnet import BUSY, FAX_IDENTITY, MACHINE, PERSON, RINGS, SOUND
 from bridge.lab.root import AsteriskRoot
 from hardware.fax.page import Page, page_of_image, read_tiff, write_tiff
 from tests.documents.papers import noisy, ticked
-from tests.live.fax_room import OVER, FaxRoom, fax_room, printed, units_toml
+from tests.live.fax_room import OVER, POLL_S, FaxRoom, fax_room, printed, units_toml
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
@@ -28,6 +29,18 @@ def place() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="b110-fax-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+async def on_the_board(room: FaxRoom, attempt: str) -> tuple[object, ...]:
+    """What the board says of a fax once its speed is known."""
+    names = ("state", "page", "of", "confirmed", "bps", "ecm")
+    async with asyncio.timeout(60):
+        while True:
+            (board,) = (await room.desk.must("GET", "fax"))["boards"]
+            for row in board["modems"]:
+                if row["key"] == attempt and row["bps"]:
+                    return tuple(row[name] for name in names)
+            await asyncio.sleep(POLL_S)
 
 
 def sheet_of(room: FaxRoom, order: str) -> tuple[Page, ...]:
@@ -45,6 +58,8 @@ async def test_what_each_far_end_does_is_told_as_it_was(
         for order in (t38, sound):
             await room.attempt(order, "sent")
         sheets = [sheet_of(room, order) for order in (t38, sound)]
+        for order in (t38, sound):
+            assert await on_the_board(room, f"{order}.1") == ("sending", 1, 1, 0, 14_400, True)
         ends: list[Any] = [await room.attempt(order, *OVER) for order in (t38, sound, *others)]
         assert [(end["state"], end["cause"]) for end in ends] == [
             ("delivered", None),
