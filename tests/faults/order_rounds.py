@@ -34,7 +34,8 @@ DOWN_S: Final = 3.0
 WORDS: Final = "解放路水管爆裂,请到场抢修"
 POLL_S: Final = 0.2
 PATIENCE_S: Final = 7.0
-"""People sign only then: by then the daemon has found out what became of its attempts."""
+"""People sign only then, and as long again later where the daemon has not yet found out what
+became of its attempts."""
 QUIET_S: Final = 1.5
 """After a signature nothing more may come."""
 STORY_SCENES: Final = {"signs": "ringing", "busy": "busy", "withdrawn": "ringing", "sent": "sent",
@@ -202,7 +203,7 @@ async def _judge(
             order = await there.order(ident)
             if order is not None and order["acknowledged"]:
                 at[ident] = now() - mended
-            elif now() > mended + PATIENCE_S:
+            elif now() > mended + (PATIENCE_S if _settled(order) else 2 * PATIENCE_S):
                 await wire.sign(scene)
         await asyncio.sleep(POLL_S)
     await asyncio.sleep(QUIET_S)
@@ -210,6 +211,11 @@ async def _judge(
         await _line(there, wire, scene, ident, fault, at.get(ident))
         for (wire, scene), ident in zip(scenes, orders, strict=True)
     ]
+
+
+def _settled(order: dict[str, Any] | None) -> bool:
+    """Whether the daemon is there and knows what became of every attempt."""
+    return order is not None and all(one["state"] != "sending" for one in order["attempts"])
 
 
 async def _line(
