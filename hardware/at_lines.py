@@ -9,8 +9,7 @@ MAX_LINE: Final = 4096
 """Bytes of one line; the longest real ones (SDS type 4 as hex, 2 047 bits) are 512."""
 OVERLONG: Final = b"\x00overlong"
 """Stands for a line above MAX_LINE."""
-_LINE_END: Final = re.compile(rb"[\r\n]")
-_CR: Final = 0x0D
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
 
 
 class Framer:
@@ -20,7 +19,7 @@ class Framer:
     """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
         self._at = 0
         self._skipping = False
         self._after_cr = False
@@ -36,20 +35,21 @@ class Framer:
         while (found := _LINE_END.search(buffer, self._at)) is not None:
             start, end = self._at, found.start()
             self._at = found.end()
-            self._after_cr = buffer[end] == _CR
+            self._after_cr = found[0] == b"\r"
             if self._skipping:
                 self._skipping = False
             elif end - start > MAX_LINE:
                 return OVERLONG
             elif end > start:
-                return bytes(buffer[start:end])
-        del buffer[: self._at]
+                return buffer[start:end]
+        rest = buffer[self._at :]
         self._at = 0
-        if self.prompt and not self._skipping and buffer.startswith(b"> "):
-            del buffer[:2]
+        if self.prompt and not self._skipping and rest.startswith(b"> "):
+            self._buffer = rest[2:]
             return b"> "
-        if len(buffer) > MAX_LINE:
-            buffer.clear()
+        self._buffer = rest
+        if len(rest) > MAX_LINE:
+            self._buffer = b""
             if not self._skipping:
                 self._skipping = True
                 return OVERLONG
@@ -57,8 +57,8 @@ class Framer:
 
     def take_rest(self) -> bytes:
         """What stands behind the last line, without the LF of its end; empty afterwards."""
-        rest = bytes(self._buffer[self._at :])
-        self._buffer.clear()
+        rest = self._buffer[self._at :]
+        self._buffer = b""
         self._at = 0
         self._skipping = False
         return rest.removeprefix(b"\n") if self._after_cr else rest
@@ -72,6 +72,8 @@ class Framer:
 def fields(line: str) -> list[str]:
     """The values of a result line: what stands after the colon, cut at commas outside quotes."""
     _, _, rest = line.partition(":")
+    if '"' not in rest:
+        return [value.strip() for value in rest.split(",")]
     values: list[str] = []
     quoted = False
     start = 0

@@ -61,6 +61,8 @@ class Joiner:
 
     def expire(self, now: float) -> list[Joined]:
         """Sets whose missing parts did not come in time."""
+        if not self._sets:
+            return []
         late = [key for key, found in self._sets.items() if now - found.since >= self._keep_s]
         return [self._give_up(key) for key in late]
 

@@ -101,9 +101,9 @@ def is_ssi(address: str) -> bool:
 
 
 def _number(text: str, what: str, top: int = 1 << 31) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 10 or int(text) > top:
-        raise LineError(f"{what}: {text!r} is no number")
-    return int(text)
+    if text.isascii() and text.isdecimal() and len(text) <= 10 and (number := int(text)) <= top:
+        return number
+    raise LineError(f"{what}: {text!r} is no number")
 
 
 def parse_sds(header: str, hex_line: str) -> Sds:
