@@ -139,11 +139,11 @@ async def open_fax(
             calls.pages, trunk.endpoint, trunk.lines, lambda data: view.board(trunk.endpoint, data)
         )
         channel = SwitchFax(lines, documents.paper, desk, clock, policy, spawn, board)
-        spawn(board.run(), "fax board")
+        service.beside.append(board.run)
         spool = FaxSpool(trunk.spool / "in", settings.inbox, read_pages, desk, calls, spawn)
         _connect(switch, calls, channel, spool)
         tell_modems.append(channel.pause)
-        spawn(desk.tell_modems(), "fax pauses")
+        await desk.tell_modems()
     return FaxParts(channel, desk, faxes(desk, view))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -95,6 +95,8 @@ class OrderService:
         self.gateways: GatewayPost | None = None
         self.on_gateway: list[Callable[[Mapping[str, Any]], None]] = []
         """Hear what gateways tell in passing: keys, squelch, health."""
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """What wires do beside, as long as orders are carried."""
 
     def use(self, channel: Channel) -> None:
         """From now on there is this wire."""
@@ -106,6 +108,8 @@ class OrderService:
         async with asyncio.TaskGroup() as tasks:
             if self.ports is not None:
                 tasks.create_task(self.ports.run(), name="ports")
+            for work in self.beside:
+                tasks.create_task(work(), name="a wire's work")
             await asyncio.sleep(TERMINALS_BACK_SECONDS)
             self.orders.resume()
             self._cases.resume()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Final
@@ -50,8 +50,6 @@ class FaxCalls:
         """Set while the link is up and everything before has been seen."""
         self._now = now
         self._later = later
-        self._pages: dict[str, FaxPage] = {}
-        """By the number of the fax session."""
 
     async def call(self, call: FaxCall) -> None:
         """Originate. Raises ActRefused, ActUnknown."""
@@ -99,32 +97,22 @@ class FaxCalls:
         return frozenset(item.get("Uniqueid") for item in items)
 
     async def pages(self) -> Sequence[FaxPage]:
-        """Faxes on a line. The switch says how far each is in an event after its answer, so what is
-        given is as old as the last question. Raises ActRefused, ActUnknown."""
-        try:
-            sessions = await self.link.collect("FAXSessions")
-        except ActionNotSent as error:
-            raise ActRefused("switch-down", str(error)) from error
-        except ActionError as error:
-            raise ActUnknown(str(error)) from error
-        there = {one.get("SessionNumber"): one for one in sessions}
-        self._pages = {number: page for number, page in self._pages.items() if number in there}
-        for session, one in there.items():
-            if one.get("Operation") in ("send", "receive"):
-                self._pages.setdefault(session, _page(one, one.get("Files")))
+        """All faxes on a line, and how far each is. Raises ActRefused, ActUnknown."""
+        found: list[FaxPage] = []
+        for session in await self._list("FAXSessions", {}):
+            if session.get("Operation") in ("send", "receive"):
+                asked = {"SessionNumber": session.get("SessionNumber")}
                 with contextlib.suppress(ActRefused):  # it is over
-                    await self._do("FAXSession", {"SessionNumber": session})
-        return list(self._pages.values())
+                    found += map(_page, await self._list("FAXSession", asked))
+        return found
+
+    async def _list(self, action: str, headers: Mapping[str, HeaderValue]) -> list[Message]:
+        with _refusals():
+            return await self.link.collect(action, headers)
 
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
-        try:
+        with _refusals():
             await self.link.call(action, headers)
-        except ActionRejected as error:
-            raise ActRefused("switch-refused", str(error)) from error
-        except ActionNotSent as error:
-            raise ActRefused("switch-down", str(error)) from error
-        except ActionError as error:
-            raise ActUnknown(str(error)) from error
 
     # What happens
 
@@ -135,9 +123,6 @@ class FaxCalls:
             fax = parse_in(event.get("Said"))
             if fax is not None and fax.call == event.get("Uniqueid"):
                 self.came(fax, at)
-            return
-        if event.name == "FAXSession" and event.get("FileName"):
-            self._pages[event.get("SessionNumber")] = _page(event, event.get("FileName"))
             return
         attempt = _attempt_of(event.get("Uniqueid"))
         if attempt is None:
@@ -181,15 +166,31 @@ class FaxCalls:
             self.see(FaxSeen(attempt=attempt, what="sent", at=at, sent=sent, learnt=learnt))
 
 
-def _page(said: Message, file: str) -> FaxPage:
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What AMI says, in the words of the flows."""
+    try:
+        yield
+    except ActionRejected as error:
+        raise ActRefused("switch-refused", str(error)) from error
+    except ActionNotSent as error:
+        raise ActRefused("switch-down", str(error)) from error
+    except ActionError as error:
+        raise ActUnknown(str(error)) from error
+
+
+def _page(said: Message) -> FaxPage:
+    """A `FAXSession` event. Before the far end has agreed there is no resolution, and what it says
+    of the speed is what we offer."""
     sending = said.get("Operation") == "send"
+    agreed = said.get("ImageResolution") not in ("", "0x0")
     return FaxPage(
-        name=PurePath(file).stem,
+        name=PurePath(said.get("FileName")).stem,
         sending=sending,
         page=number(said.get("PageNumber")),
         done=number(said.get("PagesTransmitted" if sending else "PagesReceived")),
-        bps=number(said.get("DataRate")) if said.get("ImageResolution") != "0x0" else 0,
-        ecm=said.get("ErrorCorrectionMode").lower() == "yes",
+        bps=number(said.get("DataRate")) if agreed else 0,
+        ecm=agreed and said.get("ErrorCorrectionMode").lower() == "yes",
     )
 
 

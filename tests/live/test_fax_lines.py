@@ -43,6 +43,16 @@ async def on_the_board(room: FaxRoom, attempt: str) -> tuple[object, ...]:
             await asyncio.sleep(POLL_S)
 
 
+async def waits(room: FaxRoom) -> tuple[list[str], str | None]:
+    """Which faxes wait, once some do, and why nothing is sent."""
+    async with asyncio.timeout(20):
+        while True:
+            (board,) = (await room.desk.must("GET", "fax"))["boards"]
+            if board["waiting"]:
+                return [one["key"] for one in board["waiting"]], board["paused"]
+            await asyncio.sleep(POLL_S)
+
+
 def sheet_of(room: FaxRoom, order: str) -> tuple[Page, ...]:
     """What lies in the spool for the order's first attempt."""
     return read_tiff(room.spool / "out" / f"{order}.1.tif")
@@ -83,7 +93,13 @@ async def test_a_sheet_that_is_faxed_back_reports_and_any_other_page_goes_to_a_p
     """What the machine printed is ticked by hand, put in askew, and comes back: to the report line,
     where the calling tone is heard, and to the fax lines."""
     async with fax_room(asterisk_root, place, units_toml(a=MACHINE)) as room:
+        leader = room.world.leader
+        await leader.must("POST", "fax/pause", {"reason": "缺纸"})
+        await room.world.daemon.stop()
+        await room.world.daemon.start()
         (order,) = await room.give("a")
+        assert await waits(room) == ([f"{order}.1"], "缺纸"), "a pause outlasts the daemon"
+        await leader.must("POST", "fax/resume", {})
         await room.attempt(order, "delivered")
         ((sheet,),) = printed(room)
         await room.fax("7110@unit", back(sheet, Tick.ARRIVED))
