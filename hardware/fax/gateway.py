@@ -204,8 +204,10 @@ class FaxGateway:
         self._look()
 
     def learn(self, number: str, known: Mapping[str, Any]) -> None:
-        """What an earlier life knew of a number."""
-        self.pool.plan.learn(number, Habit(**known))
+        """What an earlier life knew of a number, and how far its documents have come."""
+        habit = dict(known)
+        self.pool.plan.resume(number, habit.pop("partly", {}))
+        self.pool.plan.learn(number, Habit(**habit))
 
     def acknowledge(self, token: str, *, consumed: bool = False) -> None:
         """A far machine had its confirmation when the page was here: nothing is left to say."""
@@ -227,7 +229,9 @@ class FaxGateway:
 
     def _ended(self, job: FaxJob, outcome: Outcome) -> None:
         self._emit(delivery_of(job, outcome))
-        self._emit(Learnt(job.number, asdict(self.pool.plan.habit(job.number))))
+        plan = self.pool.plan
+        known = asdict(plan.habit(job.number)) | {"partly": plan.partly(job.number)}
+        self._emit(Learnt(job.number, known))
         self._look()
 
     def _look(self) -> None:

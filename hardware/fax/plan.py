@@ -8,6 +8,7 @@ call is remembered, so that its next call begins there.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -117,6 +118,16 @@ class Plan:
     def learn(self, number: str, habit: Habit) -> None:
         """Remember this of a number."""
         _keep(self._habits, number, habit)
+
+    def partly(self, number: str) -> dict[str, int]:
+        """Documents to a number of which some pages are confirmed: digest (hex) and how many."""
+        known = self._confirmed.items()
+        return {digest.hex(): pages for (to, digest), pages in known if to == number}
+
+    def resume(self, number: str, partly: Mapping[str, int]) -> None:
+        """What `partly` said in an earlier life. Raises ValueError for what is no digest."""
+        for digest, pages in partly.items():
+            _keep(self._confirmed, (number, bytes.fromhex(digest)), pages)
 
     def ended(self, job: FaxJob, outcome: Outcome) -> int:
         """Remember how it went; pages of the document that are confirmed in all."""

@@ -149,7 +149,7 @@ class Learnt:
     """What is now known of a number, for its next call after a restart."""
 
     number: str
-    known: Mapping[str, str | int | bool]
+    known: Mapping[str, str | int | bool | Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,8 @@ class FaxDesk:
         return self.rigs[0].modem.far
 
     async def send(self, attempt: str = "1", address: str = NUMBER, **more: Any) -> None:
-        job = Job(
-            attempt=attempt,
-            channel=ChannelKind.FAX,
-            sheet=order_sheet(),
-            addresses=(address,),
-            **more,
-        )
+        more.setdefault("sheet", order_sheet())
+        job = Job(attempt=attempt, channel=ChannelKind.FAX, addresses=(address,), **more)
         await self.channel.send(job)
 
     async def until(self, what: str, true: Callable[[], bool]) -> None:
@@ -663,6 +658,29 @@ async def test_what_a_number_could_do_outlives_the_port_process(
     async with fax_desk(documents, tmp_path, FarMachine()) as desk:
         habit = desk.gateway.pool.plan.habit(NUMBER)
         assert (habit.far_id, habit.last[:10]) == (far.identity, "9600 bit/s")
+
+
+async def test_a_document_goes_on_at_its_unconfirmed_page_after_a_restart(
+    documents: Documents, tmp_path: Path
+) -> None:
+    sheet = order_sheet(words="水管爆裂," * 400)
+    far = FarMachine(statuses=[1] + [2] * 20)
+    async with fax_desk(documents, tmp_path, far) as desk:
+        await desk.send("1", sheet=sheet)
+        await desk.ended("1")
+        last = desk.told.said[-1]
+        assert (last.state, last.data["pages"]) == (A.FAILED, 1)
+        pages = int(str(last.data["of"]))
+        assert pages > 1
+    far = FarMachine()
+    async with fax_desk(documents, tmp_path, far) as desk:
+        await desk.send("2", sheet=sheet)
+        await desk.ended("2")
+        last = desk.told.said[-1]
+        assert (last.state, last.data["pages"]) == (A.DELIVERED, pages)
+        assert len(far.received) == pages - 1, "the first page is there already"
+    async with fax_desk(documents, tmp_path, FarMachine()) as desk:
+        assert desk.gateway.pool.plan.partly(NUMBER) == {}
 
 
 async def test_a_tool_that_looks_sees_the_board(documents: Documents, tmp_path: Path) -> None:
