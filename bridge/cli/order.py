@@ -215,6 +215,21 @@ def redirect(
     _command(url, token_file, config, as_json, order, "redirect", body, "已改发 / redirected")
 
 
+@app.command("take-back")
+def take_back(
+    attempt: Annotated[str, typer.Argument(help="下发编号,见 order show / as order show has it")],
+    reason: Annotated[str, typer.Option(help="原因 / why")],
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """撤回一次下发(如一份传真),指令继续 / take one attempt back; its order goes on."""
+    body = {"attempt": attempt, "reason": reason}
+    order = attempt.rpartition(".")[0]
+    _command(url, token_file, config, as_json, order, "take-back", body, "撤回中 / is taken back")
+
+
 def _command(
     url: str | None,
     token_file: Path | None,

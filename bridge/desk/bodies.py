@@ -121,6 +121,7 @@ class DoOrder(Body):
         "reportOrder",
         "passOnOrder",
         "redirectFax",
+        "takeBackAttempt",
     ]
     case: Ident | None = None
     order: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None

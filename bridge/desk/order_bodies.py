@@ -58,6 +58,13 @@ class Redirecting(Body):
     reason: Plain
 
 
+class TakingBack(Body):
+    """One attempt of an order, and why it is taken back."""
+
+    attempt: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}\.[0-9]{1,6}$")]
+    reason: Plain
+
+
 class Acknowledging(Body):
     """`by`: who signed (needed on behalf of a unit); `reference`: already in hand under that."""
 

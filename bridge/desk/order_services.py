@@ -23,6 +23,7 @@ from bridge.desk.order_bodies import (
     PassingOn,
     Redirecting,
     Reporting,
+    TakingBack,
 )
 from bridge.desk.order_parts import OrderParts
 from bridge.desk.problems import Problem
@@ -164,6 +165,13 @@ async def _redirect(
     return await here.desk.redirect(asker, order, body.number, body.reason, key)
 
 
+async def _take_back(
+    here: OrderParts, who: Grant, order: str, body: TakingBack, key: str
+) -> Answer:
+    asker = may(who, GIVES_ORDERS)
+    return await here.desk.take_back(asker, order, body.attempt, body.reason, key)
+
+
 async def _decide(here: OrderParts, who: Grant, order: str, body: Deciding, key: str) -> Answer:
     asker = may(who, frozenset({"L"}))
     return await here.desk.decide(asker, order, body.outcome, body.words, key)
@@ -225,6 +233,7 @@ ORDER_SERVICES: Final[Mapping[str, OrderService]] = {
     "remindOrder": OrderService("order", Nothing, _remind),
     "cancelOrder": OrderService("order", Cancelling, _cancel),
     "redirectFax": OrderService("order", Redirecting, _redirect),
+    "takeBackAttempt": OrderService("order", TakingBack, _take_back),
     "decideDispute": OrderService("order", Deciding, _decide),
     "noteInformed": OrderService("order", Informing, _informed),
     "acknowledgeOrder": OrderService("order", Acknowledging, _acknowledge),

@@ -19,6 +19,7 @@ from bridge.desk.order_bodies import (
     PassingOn,
     Redirecting,
     Reporting,
+    TakingBack,
 )
 from bridge.desk.order_parts import OrderParts, order_line, orders_of_case
 from bridge.desk.order_services import OrderDo, may, order_service
@@ -99,6 +100,12 @@ def _centre(router: APIRouter) -> None:
         request: Request, who: Who, key: Key, order: OrderId, body: Redirecting
     ) -> JSONResponse:
         return await _serve(request, who, "redirectFax", key, order, body)
+
+    @router.post("/orders/{order}/take-back", operation_id="takeBackAttempt", **ACCEPTED)
+    async def take_back(
+        request: Request, who: Who, key: Key, order: OrderId, body: TakingBack
+    ) -> JSONResponse:
+        return await _serve(request, who, "takeBackAttempt", key, order, body)
 
     @router.post("/orders/{order}/dispute", operation_id="decideDispute", **ACCEPTED)
     async def decide(

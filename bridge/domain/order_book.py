@@ -254,6 +254,8 @@ def _attempt(order: Order, name: str, fact: Fact) -> None:
         return
     if name == "stopping":
         attempt.stopping = True
+        attempt.detail = data.get("detail") or attempt.detail
+        attempt.retry_at = None
         return
     if name not in A._value2member_map_:
         return

@@ -31,6 +31,7 @@ from bridge.domain.order_decide import (
 from bridge.domain.order_state import O
 from bridge.domain.order_work import Work
 from bridge.domain.redirect import redirect_fax
+from bridge.domain.take_back import take_back
 from bridge.flows.orders import Orders
 from bridge.flows.ports import Answer
 
@@ -232,6 +233,12 @@ class OrderDesk:
     async def redirect(self, who: Asker, order: str, number: str, reason: str, key: str) -> Answer:
         """The order's fax goes to another number."""
         return await self._do(who, order, key, lambda work: redirect_fax(work, number, reason))
+
+    async def take_back(
+        self, who: Asker, order: str, attempt: str, reason: str, key: str
+    ) -> Answer:
+        """One attempt of the order is taken back; the order goes on."""
+        return await self._do(who, order, key, lambda work: take_back(work, attempt, reason))
 
     async def decide(self, who: Asker, order: str, outcome: str, words: str, key: str) -> Answer:
         """Decide a dispute (LU-20)."""

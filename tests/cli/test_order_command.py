@@ -49,6 +49,8 @@ async def test_an_order_from_sending_to_cancelling(tmp_path: Path) -> None:
             await command(kit, tmp_path, "order", "cancel", order, "--reason", " ")
         with pytest.raises(CommandError, match="no-such-channel"):
             await command(kit, tmp_path, "order", "redirect", order, "0539110", "--reason", "换号")
+        with pytest.raises(CommandError, match="wrong-state"):
+            await command(kit, tmp_path, "order", "take-back", f"{order}.1", "--reason", "误发")
         await command(kit, tmp_path, "order", "cancel", draft, "--reason", "误下")
         of_case = await document(kit, tmp_path, "order", "list", "--case", case)
         states = [one["state"] for one in of_case["orders"]]

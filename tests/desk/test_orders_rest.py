@@ -304,6 +304,9 @@ async def test_every_service_of_orders_by_name_over_the_socket(kit: Kit) -> None
         args = {"number": "05390000", "reason": "换号"}
         said = await asked(seat, "redirectFax", "redirect-01", order=order, args=args)
         assert said["op"] == "accepted", said
+        args = {"attempt": f"{order}.2", "reason": "号码有误"}
+        said = await asked(seat, "takeBackAttempt", "take-back-01", order=order, args=args)
+        assert said["op"] == "accepted", said
         third = await asked(seat, "createOrder", "create-02", case=case, args=asks)
         order = third["answer"]["orders"][0]["order"]
         for service, args in (("confirmSiteOrder", {}), ("cancelOrder", {"reason": "误派"})):
