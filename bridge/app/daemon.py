@@ -134,6 +134,7 @@ class Daemon:
             os.environ,
             self.cases,
             self.files,
+            view.alarm,
         )
         self._readers = readers if readers is not None else []
         self._readers += [self.platforms.peers.see, self.cases.see]

@@ -51,6 +51,7 @@ class Platforms:
         environment: Mapping[str, str],
         cases: CaseDesk,
         files: Files,
+        alarm: Callable[[str, str], None],
     ) -> None:
         """Raises SettingsError: a key or a CA's file cannot be used."""
         self._store = store
@@ -79,7 +80,7 @@ class Platforms:
             self._open(ident, access)
         self.peers.territory = settings.territory
         self.peers.described = described_by(cases, settings.http.public_url)
-        self.fetched = PeerFiles(files, self._fetch, recorder, clock, spawn)
+        self.fetched = PeerFiles(files, self._fetch, recorder, clock, spawn, alarm)
         self.peers.came = self.fetched.look
         self.doors: list[APIRouter] = [
             files_door(accesses, self._read, clock.now),

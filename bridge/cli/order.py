@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from bridge.cli.order_words import channel_words, state_words
+from bridge.cli.order_words import along_words, channel_words, state_words
 from bridge.cli.output import AsJson, CommandError, Config, emit, masked, shown, table
 from bridge.cli.reach import TokenFile, Url, asked
 from bridge.settings.model import DEFAULT_CONFIG
@@ -77,6 +77,8 @@ def send(
         + ("  需要确认 / asks for confirmation" if one["confirmation_asked"] else "")
         for one in answer["orders"]
     ]
+    if (along := answer.get("along")) is not None:
+        lines.append(along_words(along))
     emit(as_json, answer, "\n".join(lines))
 
 

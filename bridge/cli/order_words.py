@@ -91,6 +91,14 @@ def state_words(state: str) -> str:
     return f"{words} / {state}" if words else shown(state)
 
 
+def along_words(along: Mapping[str, str | None]) -> str:
+    """What became of the call that went along with a one-click order (LU-15)."""
+    to = shown(along["to"])
+    if along["refused"] is None:
+        return f"通话同时转接 {to} / the call goes along to {to}"
+    return f"通话未能转接 {to} / the call did not go along: {shown(along['refused'])}"
+
+
 def channel_words(channel: str) -> str:
     """`电话 / phone`."""
     words = _CHANNELS.get(channel)

@@ -62,13 +62,20 @@ class PeerFiles:
     """Fetches what other desks have attached. `fetch` raises NotDelivered."""
 
     def __init__(
-        self, files: Files, fetch: Fetch, recorder: Recorder, clock: Clock, spawn: Spawn
+        self,
+        files: Files,
+        fetch: Fetch,
+        recorder: Recorder,
+        clock: Clock,
+        spawn: Spawn,
+        alarm: Callable[[str, str], None],
     ) -> None:
         self._files = files
         self._fetch = fetch
         self._recorder = recorder
         self._clock = clock
         self._spawn = spawn
+        self._alarm = alarm
         self._coming: set[str] = set()
 
     def look(self, record: PeerCase) -> None:
@@ -85,26 +92,36 @@ class PeerFiles:
             self.look(record)
 
     async def _bring(self, record: PeerCase, one: Attachment, name: str) -> None:
+        """Once; a person is told of a file that is still lacking at the end."""
         try:
-            if await self._is_here(name):
-                return
-            for wait in AGAIN_S:
-                await asyncio.sleep(wait)
-                try:
-                    data = await self._fetch(one)
-                    if not is_whole(name, data) or kind_of(data) != name.rpartition(".")[2]:
-                        raise NotDelivered("other octets than named", refused=True)
-                    await self._keep(record, name, data)
-                except NotDelivered as error:
-                    _log.warning("peer.file_not_fetched", file=name[:12], reason=str(error))
-                    if error.refused:
-                        return
-                except (StoreError, OSError) as error:
-                    _log.error("peer.file_not_kept", file=name[:12], reason=str(error))
-                else:
-                    return
+            why = "" if await self._is_here(name) else await self._try(record, one, name)
         finally:
             self._coming.discard(name)
+        case = record.number
+        words = f"求助件 {case} 的附件未能取得:{why} / a file of the case could not be fetched"
+        self._alarm(f"peer.file.{name[:12]}", words if why else "")
+
+    async def _try(self, record: PeerCase, one: Attachment, name: str) -> str:
+        """Why it is not here in the end; empty when it is."""
+        why = ""
+        for wait in AGAIN_S:
+            await asyncio.sleep(wait)
+            try:
+                data = await self._fetch(one)
+                if not is_whole(name, data) or kind_of(data) != name.rpartition(".")[2]:
+                    raise NotDelivered("other octets than named", refused=True)
+                await self._keep(record, name, data)
+            except NotDelivered as error:
+                why = str(error)
+                _log.warning("peer.file_not_fetched", file=name[:12], reason=why)
+                if error.refused:
+                    return why
+            except (StoreError, OSError) as error:
+                why = str(error)
+                _log.error("peer.file_not_kept", file=name[:12], reason=why)
+            else:
+                return ""
+        return why
 
     async def _is_here(self, name: str) -> bool:
         try:

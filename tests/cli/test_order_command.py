@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from typer.testing import CliRunner
 
 from bridge.cli import app
+from bridge.cli.order_words import along_words
 from bridge.cli.output import CommandError
 from tests.cli.cli_kit import Answer, run
 from tests.desk.desk_kit import Kit, running
@@ -55,6 +56,17 @@ async def test_an_order_from_sending_to_cancelling(tmp_path: Path) -> None:
         of_case = await document(kit, tmp_path, "order", "list", "--case", case)
         states = [one["state"] for one in of_case["orders"]]
         assert states == ["acknowledged", "cancelled"]
+
+
+@pytest.mark.req("LU-15")
+@pytest.mark.parametrize(
+    ("refused", "words"), [(None, "通话同时转接 12345"), ("seat-busy", "未能转接 12345 / the call")]
+)
+def test_what_became_of_the_call_that_goes_along_is_said(refused: str | None, words: str) -> None:
+    along = {"unit": "water", "call": "1.1", "to": "12345", "refused": refused}
+    said = along_words(along)
+    assert words in said
+    assert (refused or "goes along") in said
 
 
 async def test_what_goes_wrong_names_place_and_mend(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.names: list[Any] = []
+        self.alarms: dict[str, str] = {}
 
     async def commit(self, work: Transaction) -> None:
         self.names += [fact.data["attachments"] for fact in work.facts]
@@ -54,7 +55,9 @@ async def brought(
         def spawn(work: Coroutine[Any, Any, object], name: str) -> None:
             tasks.create_task(work, name=name)
 
-        files = PeerFiles(Files(tmp_path / "files", 0), fetch, kept, FixedClock(), spawn)
+        here = Files(tmp_path / "files", 0)
+        alarm = kept.alarms.__setitem__
+        files = PeerFiles(here, fetch, kept, FixedClock(), spawn, alarm)
         files.look(PeerCase(SharedCase("1", "there", attachments=(wanted,))))
     return kept, asked
 
@@ -67,6 +70,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_the_hash_names_is_kept_and_journaled(tmp_path: Path) -> None:
     kept, _ = await brought(tmp_path, HERE, [NotDelivered("away"), PNG])
     assert kept.names == [[f"{HASH}.png"]]
+    assert kept.alarms == {f"peer.file.{HASH[:12]}": ""}
     assert (tmp_path / "files" / f"{HASH}.png").read_bytes() == PNG
     again, asked = await brought(tmp_path, HERE, [])
     assert (again.names, asked) == ([], 0), "it is here"
@@ -87,6 +91,8 @@ async def test_anything_else_is_not(
 ) -> None:
     kept, times = await brought(tmp_path, wanted, [*answers])
     assert (kept.names, times) == ([], asked)
+    told = [words for words in kept.alarms.values() if "未能取得" in words]
+    assert len(told) == (1 if asked else 0), "a person is told of a file that is lacking"
     assert list((tmp_path / "files").iterdir()) == []
 
 
