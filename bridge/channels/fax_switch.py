@@ -129,6 +129,7 @@ class SwitchFax:
                 _log.warning("fax.not_withdrawn", attempt=attempt, reason=str(error))
         else:
             await self._over(attempt, call, A.WITHDRAWN)
+            self._next()
 
     async def look(self, attempt: str) -> Progress | None:
         """Whether its call is up; what the switch's log knows of it has been told by then."""

@@ -158,6 +158,7 @@ async def test_a_pause_and_the_hours_of_a_number_hold_what_is_not_urgent(
         assert d.dialled() == ["fax-1.2"], "the other waits for its hours"
         await d.channel.withdraw("1.1")
         await d.until_told("1.1", A.WITHDRAWN)
+        assert d.boards[-1]["waiting"] == []
 
 
 async def test_a_call_that_rings_is_taken_back_and_a_page_on_the_line_is_not_torn(
