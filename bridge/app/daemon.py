@@ -225,6 +225,7 @@ class Daemon:
             self.cases,
         )
         if self.orders is not None:
+            self.orders.parts.desk.files_beside = self.platforms.files_here
             open_spoken(around, self.orders, service, link)
         await self.cases.restore()
         if self.orders is not None:

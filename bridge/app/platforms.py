@@ -24,7 +24,7 @@ from bridge.flows.calls import Spawn
 from bridge.flows.case_desk import CaseDesk
 from bridge.flows.outbox import Courier, NotDelivered
 from bridge.flows.peer_core import KEPT, channel_of
-from bridge.flows.peer_files import PeerFiles, attachment_of, offered
+from bridge.flows.peer_files import PeerFiles, attachment_of, name_of, offered
 from bridge.flows.peer_words import Alias, Described, Peer, as_described
 from bridge.flows.peers import Peers
 from bridge.flows.ports import Clock, FileMissing, Files, StoreError
@@ -142,6 +142,12 @@ class Platforms:
     def taken_by(self, case: str) -> str | None:
         """The platform that has taken over our case, or None (LY-16)."""
         return accepted_by_peer(self.peers.book, case)
+
+    def files_here(self, case: str) -> set[str]:
+        """Files that another desk has attached to our case and that are here."""
+        shared = self.shared(case)
+        named = {name_of(one) for one in shared.attachments} if shared is not None else set()
+        return {name for name in named if name in self.fetched.here}
 
     def shared(self, case: str) -> SharedCase | None:
         """The document of our case, where another desk shares it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -94,6 +95,8 @@ class OrderDesk:
     copy_to: str | None = None
     held_elsewhere: Callable[[str], bool] = lambda _: False
     """Whether another desk has accepted the case: it gives the orders then (LY-16)."""
+    files_beside: Callable[[str], AbstractSet[str]] = lambda _: frozenset()
+    """Files of the case that another desk has attached; they may go with an order too."""
     _creating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, who: Asker, ask: OrderAsk, key: str) -> Answer:
@@ -112,7 +115,8 @@ class OrderDesk:
             await self._check_report(ask.case, ask.after_report)
         async with self._creating:
             rows = await self.orders.memory.orders_of_case(ask.case)
-            if not set(ask.attachments) <= files_of_case(case, [row.doc for row in rows]):
+            known = files_of_case(case, [row.doc for row in rows]) | self.files_beside(ask.case)
+            if not set(ask.attachments) <= known:
                 raise Refused("no-such-attachment")
             count = len(rows)
             works: list[Work] = []

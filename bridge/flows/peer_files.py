@@ -77,6 +77,8 @@ class PeerFiles:
         self._spawn = spawn
         self._alarm = alarm
         self._coming: set[str] = set()
+        self.here: set[str] = set()
+        """Names of files that other desks have attached and that are here."""
 
     def look(self, record: PeerCase) -> None:
         """Fetch what a shared case names and is not here. Never blocks."""
@@ -97,6 +99,8 @@ class PeerFiles:
             why = "" if await self._is_here(name) else await self._try(record, one, name)
         finally:
             self._coming.discard(name)
+        if not why:
+            self.here.add(name)
         case = record.number
         words = f"求助件 {case} 的附件未能取得:{why} / a file of the case could not be fetched"
         self._alarm(f"peer.file.{name[:12]}", words if why else "")
@@ -112,12 +116,12 @@ class PeerFiles:
                     raise NotDelivered("other octets than named", refused=True)
                 await self._keep(record, name, data)
             except NotDelivered as error:
-                why = str(error)
+                why = str(error) or type(error).__name__
                 _log.warning("peer.file_not_fetched", file=name[:12], reason=why)
                 if error.refused:
                     return why
             except (StoreError, OSError) as error:
-                why = str(error)
+                why = str(error) or type(error).__name__
                 _log.error("peer.file_not_kept", file=name[:12], reason=why)
             else:
                 return ""

@@ -217,6 +217,9 @@ async def test_what_the_desk_may_put_to_a_case_and_an_order_carry(kit: Kit) -> N
     foreign = {"units": ["water"], "words": "见图", "attachments": [f"{'0' * 64}.jpg"]}
     answer = await kit.client().do("POST", f"cases/{case}/orders", foreign)
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-attachment")
+    kit.orders.desk.files_beside = {case: {f"{'0' * 64}.jpg"}}.__getitem__
+    given = await kit.client().do("POST", f"cases/{case}/orders", foreign)
+    assert given.status_code == 202, "another desk has attached it"
     for bad in ("../../etc/passwd", f"{'0' * 64}.html5"):
         body = {**foreign, "attachments": [bad]}
         assert (await kit.client().do("POST", f"cases/{case}/orders", body)).status_code == 400
