@@ -32,7 +32,8 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The call on a line, as far as it has come. `done`: pages confirmed in earlier calls."""
+    """The call on a line, as far as it has come. `done`: pages confirmed in earlier calls;
+    `document`: the digest of what is sent."""
 
     key: str = ""
     number: str = ""
@@ -45,6 +46,7 @@ class Call:
     bps: int = 0
     ecm: bool = False
     far_id: str = ""
+    document: str = ""
 
     def after(self, report: Report) -> Call:
         """The call after one report more."""

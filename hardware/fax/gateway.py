@@ -224,7 +224,8 @@ class FaxGateway:
     def _moved(self, call: Call, report: Report) -> None:
         """A call has come further; a page that was confirmed is written down at once."""
         if call.key and isinstance(report, PageConfirmed):
-            self._emit(PagesConfirmed(call.key, call.confirmed, call.of))
+            counts = (call.confirmed, call.of)
+            self._emit(PagesConfirmed(call.key, *counts, call.number, call.document))
         self._tell_board()
 
     def _ended(self, job: FaxJob, outcome: Outcome) -> None:

@@ -44,6 +44,14 @@ class FaxJob:
     hours: Hours | None = None
     """None, and for an urgent job: at any hour."""
 
+    @property
+    def document(self) -> str:
+        """Digest of its pages, hex: the same for a later job that sends the same."""
+        digest = sha256()
+        for page in self.pages:
+            digest.update(page.rows)
+        return digest.hexdigest()
+
     def may_go(self, at: datetime) -> bool:
         """Whether it may be dialled at that moment."""
         return self.urgent or self.hours is None or self.hours.hold(at)
@@ -168,7 +176,4 @@ def _keep(memory: OrderedDict[_K, _V], key: _K, value: _V) -> None:
 
 def _document(job: FaxJob) -> tuple[str, bytes]:
     """What makes a later job the same document to the same number."""
-    digest = sha256()
-    for page in job.pages:
-        digest.update(page.rows)
-    return job.number, digest.digest()
+    return job.number, bytes.fromhex(job.document)

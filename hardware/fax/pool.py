@@ -150,7 +150,8 @@ class FaxPool:
 
     def _begin(self, line: FaxLine, job: FaxJob) -> None:
         done, habit = self.plan.begin(job)
-        call = Call(job.key, job.number, len(job.pages), done, done, done)
+        of, document = len(job.pages), job.document
+        call = Call(job.key, job.number, of, done, done, done, document=document)
         self._busy[job.key] = _Sending(line, job, call)
         task = asyncio.ensure_future(self._start(line, job, done, habit))
         self._starting.add(task)

@@ -76,13 +76,26 @@ class State:
             self.last = max(self.last, entry["seq"])
         elif kind == "pages" and entry["key"] in self.jobs:
             self.jobs[entry["key"]] |= {"pages": entry["pages"], "of": entry["of"]}
+            if entry.get("document"):
+                self._partly(entry["number"], entry["document"], entry["pages"], entry["of"])
         elif kind == "paused":
             self.paused = entry["body"]
         elif kind == "learnt":
-            self.learnt.pop(entry["number"], None)
-            self.learnt[entry["number"]] = entry["body"]
-            if len(self.learnt) > MAX_LEARNT:
-                del self.learnt[next(iter(self.learnt))]
+            self._learn(entry["number"], entry["body"])
+
+    def _partly(self, number: str, document: str, pages: int, of: int) -> None:
+        """A call that ends tells what it has learnt; one that dies with the process has this."""
+        body = self.learnt.get(number, {})
+        partly = {name: done for name, done in body.get("partly", {}).items() if name != document}
+        if pages < of:
+            partly[document] = pages
+        self._learn(number, body | {"partly": partly})
+
+    def _learn(self, number: str, body: dict[str, Any]) -> None:
+        self.learnt.pop(number, None)
+        self.learnt[number] = body
+        if len(self.learnt) > MAX_LEARNT:
+            del self.learnt[next(iter(self.learnt))]
 
     def _in_spool(self, name: str) -> None:
         self.spooled[name] = None

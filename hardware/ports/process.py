@@ -12,7 +12,7 @@ import contextlib
 import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -339,8 +339,7 @@ class PortProcess:
         if isinstance(event, Delivery):
             self._progress(event.key, event)
         elif isinstance(event, PagesConfirmed):
-            counts = {"pages": event.pages, "of": event.of}
-            self._journal.append([{"e": "pages", "key": event.key} | counts])
+            self._journal.append([{"e": "pages"} | asdict(event)])
         elif isinstance(event, Learnt):
             self._journal.append([{"e": "learnt", "number": event.number, "body": event.known}])
         elif (body := told.kept(event)) is not None:

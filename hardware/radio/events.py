@@ -137,11 +137,14 @@ class FaxPageIn:
 
 @dataclass(frozen=True, slots=True)
 class PagesConfirmed:
-    """The far end has confirmed so many pages of the document with `key`."""
+    """The far end has confirmed so many pages of the job `key`: `document` (its digest, hex) to
+    `number`."""
 
     key: str
     pages: int
     of: int
+    number: str
+    document: str
 
 
 @dataclass(frozen=True, slots=True)
