@@ -26,6 +26,7 @@ GOOD: Final[Mapping[str, Mapping[str, Any]]] = {
     "NewOrder": ORDER,
     "Cancelling": {"reason": "重复"},
     "Redirecting": {"number": "053912345", "reason": "换号"},
+    "TakingBack": {"attempt": "20260301-0001-01.1", "reason": "误发"},
     "Deciding": {"outcome": "upheld"},
     "Informing": {"who": "citizen", "channel": "phone"},
     "Acknowledging": {"by": "张三"},
