@@ -214,8 +214,9 @@ async def _judge(
 
 
 def _settled(order: dict[str, Any] | None) -> bool:
-    """Whether the daemon is there and knows what became of every attempt."""
-    return order is not None and all(one["state"] != "sending" for one in order["attempts"])
+    """Whether the daemon is there, knows what became of each attempt and has begun the next."""
+    waits = ("queued", "sending")
+    return order is not None and all(one["state"] not in waits for one in order["attempts"])
 
 
 async def _line(
