@@ -153,6 +153,6 @@ def _hear(handoff: Handoff, recording: Mapping[str, Any], place: Path) -> None:
     joined = tones(place / recording["joined"]["file"], list(MARKS.values()))
     zero = datetime.fromisoformat(str(recording["zero"])).timestamp()
     for name, at in handoff.marks.items():
-        begin = joined[MARKS[name]][0][0]
+        begin = joined[MARKS[name]][0][0] + 0.01  # the frame of 20 ms in which it begins
         late = TOLERANCE_S + MEDIA.worst_late_s  # a late packet makes the switch fill in silence
         assert begin == pytest.approx(at - zero, abs=late), name
