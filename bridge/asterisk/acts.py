@@ -16,8 +16,9 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 
-from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected, OutcomeUnknown
+from bridge.asterisk.errors import ActionError, ActionRejected, OutcomeUnknown
 from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.refusals import as_refusals
 from bridge.domain.acts import (
     Act,
     Bring,
@@ -34,7 +35,7 @@ from bridge.domain.acts import (
 )
 from bridge.domain.agent import AgentAct
 from bridge.flows.calls import Spawn
-from bridge.flows.ports import ActRefused, ActUnknown
+from bridge.flows.ports import ActRefused
 
 KEY_LOOKS, KEY_LOOK_S = 20, 0.01
 """How often and how far apart (seconds) the desk looks whether a key has decided: it takes 1 ms."""
@@ -96,14 +97,8 @@ class Acts:
 
     async def carry_out(self, act: Act) -> None:
         """Do one act. Raises ActRefused or ActUnknown."""
-        try:
+        with as_refusals():
             await self._do(act)
-        except ActionRejected as error:
-            raise ActRefused("switch-refused", str(error)) from error
-        except ActionNotSent as error:
-            raise ActRefused("switch-down", str(error)) from error
-        except ActionError as error:
-            raise ActUnknown(str(error)) from error
 
     async def agent(self, act: AgentAct) -> None:
         """Tell the queue about a seat. Raises ActRefused or ActUnknown.
@@ -113,7 +108,7 @@ class Acts:
         """
         interface = f"PJSIP/{act.seat}"
         common = {"Queue": self._queue, "Interface": interface}
-        try:
+        with as_refusals():
             if act.what == "add":
                 await self._add_member(act, common)
             elif act.what == "remove":
@@ -121,12 +116,6 @@ class Acts:
             else:
                 paused = "true" if act.what == "pause" else "false"
                 await self._link.call("QueuePause", {**common, "Paused": paused})
-        except ActionRejected as error:
-            raise ActRefused("switch-refused", str(error)) from error
-        except ActionNotSent as error:
-            raise ActRefused("switch-down", str(error)) from error
-        except ActionError as error:
-            raise ActUnknown(str(error)) from error
 
     async def _add_member(self, act: AgentAct, common: dict[str, str]) -> None:
         try:

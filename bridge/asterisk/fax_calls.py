@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Final
 
 from bridge.asterisk.cel import Row
-from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
+from bridge.asterisk.errors import ActionError
 from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.refusals import as_refusals
 from bridge.asterisk.translate import number
 from bridge.domain.fax import FaxIn, parse_in, parse_sent
 from bridge.flows.fax_ports import PREFIX, FaxCall, FaxPage, FaxSeen
@@ -107,11 +108,11 @@ class FaxCalls:
         return found
 
     async def _list(self, action: str, headers: Mapping[str, HeaderValue]) -> list[Message]:
-        with _refusals():
+        with as_refusals():
             return await self.link.collect(action, headers)
 
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
-        with _refusals():
+        with as_refusals():
             await self.link.call(action, headers)
 
     # What happens
@@ -164,19 +165,6 @@ class FaxCalls:
         sent = parse_sent(said)
         if sent is not None and sent.attempt == attempt:
             self.see(FaxSeen(attempt=attempt, what="sent", at=at, sent=sent, learnt=learnt))
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """What AMI says, in the words of the flows."""
-    try:
-        yield
-    except ActionRejected as error:
-        raise ActRefused("switch-refused", str(error)) from error
-    except ActionNotSent as error:
-        raise ActRefused("switch-down", str(error)) from error
-    except ActionError as error:
-        raise ActUnknown(str(error)) from error
 
 
 def _page(said: Message) -> FaxPage:

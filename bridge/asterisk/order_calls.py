@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from bridge.asterisk.cel import Row
-from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
+from bridge.asterisk.errors import ActionError
 from bridge.asterisk.manager import AmiLink
+from bridge.asterisk.refusals import as_refusals
 from bridge.asterisk.translate import number
 from bridge.flows.ports import ActRefused, ActUnknown, OrderCall, PhoneSeen
 from bridge.wire.ami import HeaderValue, Message
@@ -117,14 +118,8 @@ class OrderCalls:
         return [attempt for attempt in found if attempt is not None]
 
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
-        try:
+        with as_refusals():
             await self.link.call(action, headers)
-        except ActionRejected as error:
-            raise ActRefused("switch-refused", str(error)) from error
-        except ActionNotSent as error:
-            raise ActRefused("switch-down", str(error)) from error
-        except ActionError as error:
-            raise ActUnknown(str(error)) from error
 
     # What happens
 

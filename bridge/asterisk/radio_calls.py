@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Final
 
 from bridge.asterisk.cel import Row
-from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
 from bridge.asterisk.manager import AmiLink
 from bridge.asterisk.order_calls import ATTEMPT, DIAL, SOUND, moment_of
-from bridge.flows.ports import ActRefused, ActUnknown, RadioSeen, RadioWhat
+from bridge.asterisk.refusals import as_refusals
+from bridge.flows.ports import ActRefused, RadioSeen, RadioWhat
 from bridge.wire.ami import HeaderValue, Message
 
 PREFIX: Final = "rad-"
@@ -75,14 +75,8 @@ class RadioCalls:
         return True
 
     async def _do(self, action: str, headers: Mapping[str, HeaderValue]) -> None:
-        try:
+        with as_refusals():
             await self._link.call(action, headers)
-        except ActionRejected as error:
-            raise ActRefused("switch-refused", str(error)) from error
-        except ActionNotSent as error:
-            raise ActRefused("switch-down", str(error)) from error
-        except ActionError as error:
-            raise ActUnknown(str(error)) from error
 
     def event(self, event: Message) -> None:
         """One event of the link; those of other channels mean nothing here."""

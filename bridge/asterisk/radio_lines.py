@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
 from bridge.asterisk.manager import AmiLink
-from bridge.flows.ports import ActRefused, ActUnknown
+from bridge.asterisk.refusals import as_refusals
 
 SILENCE_MS: Final = 400
 """Silence after which somebody no longer talks; the key's hang time comes on top."""
@@ -37,13 +36,7 @@ class RadioLines:
         await self._set(channel, "TIMEOUT(absolute)", str(seconds))
 
     async def _set(self, channel: str, variable: str, value: str) -> None:
-        try:
+        with as_refusals():
             await self._link.call(
                 "Setvar", {"Channel": channel, "Variable": variable, "Value": value}
             )
-        except ActionRejected as error:
-            raise ActRefused("switch-refused", str(error)) from error
-        except ActionNotSent as error:
-            raise ActRefused("switch-down", str(error)) from error
-        except ActionError as error:
-            raise ActUnknown(str(error)) from error
