@@ -14,9 +14,9 @@ _CAN_STOP: Final = frozenset({A.QUEUED, A.SENDING, A.SENT})
 
 
 def take_back(work: Work, attempt: str, reason: str) -> None:
-    """What waits is not sent, what rings is hung up, a page on the line is finished, a try that was
-    due does not come; where nothing of the step is left, the next one begins. Raises Refused:
-    reason-missing, no-such-attempt, wrong-state."""
+    """What waits is not sent, what rings is hung up (a modem that dials finishes its call), a page
+    on the line is finished, a try that was due does not come; where nothing of the step
+    is left, the next one begins. Raises Refused: reason-missing, no-such-attempt, wrong-state."""
     order = work.order
     if not reason.strip():
         raise Refused("reason-missing", order.state.value)
