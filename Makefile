@@ -49,7 +49,7 @@ test: machine
 # runs. Not part of the ordinary suite.
 test-hardware: machine
 	@BRIDGE110_STATEFUL_EXAMPLES=60 exec $(BIN)/python -m pytest \
-	    tests/hardware $(wildcard tests/hardware/*/with_*.py) $(PYTEST) </dev/null
+	    -o python_files='test_*.py with_*.py' tests/hardware $(PYTEST) </dev/null
 
 lint: setup
 	$(BIN)/ruff check .
