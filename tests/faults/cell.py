@@ -21,6 +21,8 @@ BOTH_DEAD_MS: Final = 2_500
 """Where a telephone and the daemon are dead: `rtp_timeout` (2 s) and half a second. README.md: who
 keeps it."""
 TRUTH_S: Final = 3.0
+LATE: Final = "truth after"
+"""How words begin that tell of a promise kept, but late."""
 RETURN_S: Final = 5.0
 """After the return of Asterisk: case, number and call-back."""
 
@@ -103,5 +105,5 @@ def broken(line: Line, bounds: Bounds) -> list[str]:
     if line.truth_s is None:
         found.append("truth never shown")
     elif line.truth_s > bounds.truth_s:
-        found.append(f"truth after {line.truth_s:.1f} s > {bounds.truth_s:g}")
+        found.append(f"{LATE} {line.truth_s:.1f} s > {bounds.truth_s:g}")
     return found

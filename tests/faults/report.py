@@ -171,15 +171,33 @@ def _order_broken(line: Mapping[str, Any]) -> Sequence[str]:
     return OrderLine(line["order"], *(line[name] for name in names)).broken
 
 
+def _name(line: Mapping[str, Any]) -> tuple[object, ...]:
+    """Of a cell; kills at any moment have none."""
+    return (line["cell"], line["fault"], line.get("seed"), id(line) if "kills" in line else 0)
+
+
 def latest(lines: Lines) -> Lines:
     """Each cell as it was seen last."""
-    found = {(line["cell"], line["fault"], line.get("seed")): line for line in lines}
-    return list(found.values())
+    return list({_name(line): line for line in lines}.values())
+
+
+def _again(lines: Lines) -> list[str]:
+    """What was judged a second time, with what it broke the first time."""
+    last = {_name(line): line for line in lines}
+    rows = []
+    for line in lines:
+        now = last[_name(line)]
+        if line is not now and judged(line):
+            alone = "; ".join(judged(now)) or f"truth after {now['truth_s']:.1f} s"
+            name = f"seed {line['seed']}" if "seed" in line else line["cell"]
+            rows.append(f"* {name}: {'; '.join(judged(line))}. Alone: {alone}")
+    return rows or ["Nothing."]
 
 
 def report(lines: Lines, took: str = "") -> str:
     """The whole page; `took` in words where it was one run."""
     kills = [line for line in lines if "kills" in line]
+    again = _again([line for line in lines if "kills" not in line and "order" not in line])
     lines = latest([line for line in lines if "kills" not in line])
     orders = [line for line in lines if "order" in line]
     lines = [line for line in lines if "order" not in line]
@@ -217,6 +235,8 @@ def report(lines: Lines, took: str = "") -> str:
         *_reasons(),
         "\n## Random programmes\n",
         *_random(lines),
+        "\n## Late beside another world, judged again alone\n",
+        *again,
     ]
     return "\n".join(parts).rstrip() + "\n"
 

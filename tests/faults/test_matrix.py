@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.domain.conversation import S
-from tests.faults.__main__ import jobs
+from tests.faults.__main__ import jobs, late
 from tests.faults.cell import Bounds, Line, broken
 from tests.faults.matrix import FAULTS, LASTING, NO_STATE, Trouble, bounds, kills_once, nonsense
 from tests.faults.programme import (
@@ -24,6 +24,7 @@ from tests.faults.programme import (
 from tests.faults.report import report
 from tests.faults.steps import Doom, parse
 from tests.faults.steps import Step as Named
+from tests.faults.worker import Job, Result
 
 WELL = Line("c", "established", "AMI cut", "alive", 20, 0, 0, 0.4)
 
@@ -124,6 +125,33 @@ def test_a_report_shows_every_fault_and_marks_what_broke() -> None:
     assert "| alive 20 0.4 |" in text
     assert "**dropped 20 0.4**" in text
     assert "2 cells, 1 not as promised" in text
+
+
+def test_what_was_only_late_beside_another_world_is_judged_again_alone() -> None:
+    well, fault = WELL.json(), FAULTS[0].name
+    kill = kills_once()[0]
+    words = ("truth after 3.4 s > 3",)
+    cell = {**well, "cell": f"queued × {fault}", "state": "queued", "fault": fault}
+    killed = {**well, "cell": kill.name, "state": kill.state.value, "fault": kill.name}
+    seed = {**well, "cell": "random", "fault": "dial", "seed": 47, "truth_s": 3.4}
+    dropped = {**seed, "seed": 3}
+    results = [
+        Result(cell, words),
+        Result(killed, words),
+        Result({**seed, "seed": 46}, ()),
+        Result(seed, words),
+        Result({**seed, "seed": 50}, words),
+        Result(dropped, (*words, "the citizen was dropped")),
+        Result(well, ()),
+    ]
+    batch = (46, 47, 48, 49, 50)
+    assert late(results) == [Job("fault", (0,)), Job("kill", (0,)), Job("random", batch)]
+
+    first = [{**result.line, "broken": result.broken} for result in results]
+    text = report([*first, {**seed, "truth_s": 2.1, "broken": ()}])
+    assert "* seed 47: truth after 3.4 s > 3. Alone: truth after 2.1 s" in text
+    assert "seed 50" in text.split("## Random programmes")[1]
+    assert "seed 47" not in text.split("## Random programmes")[1].split("## Late")[0]
 
 
 def test_the_daemon_dies_at_its_named_step_and_nowhere_else(tmp_path: Path) -> None:
