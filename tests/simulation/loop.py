@@ -22,6 +22,8 @@ START = 1_770_000_000.0
 LIFE: contextvars.ContextVar[int] = contextvars.ContextVar("life", default=0)
 """Which daemon a callback belongs to; 0 is the world: switch, disk, people."""
 
+_current = contextvars.copy_context
+
 MAX_TURNS = 2_000_000
 """Turns of one run: above it something spins without time passing."""
 
@@ -30,30 +32,33 @@ class Spinning(Exception):
     """The run does not come to an end."""
 
 
-class SimHandle(asyncio.TimerHandle):
-    """A callback, at once or at a time, without what only a selector or debugging needs."""
+class SimHandle:
+    """What asyncio's tasks, futures and timeouts use of a `TimerHandle`."""
+
+    __slots__ = ("__weakref__", "args", "callback", "context", "gone", "moment")
 
     def __init__(
         self,
-        when: float,
+        moment: float,
         callback: Callable[..., object],
         args: Sequence[Any],
-        loop: asyncio.AbstractEventLoop,
-        context: contextvars.Context | None,
+        context: contextvars.Context,
     ) -> None:
-        self._when = when
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = contextvars.copy_context() if context is None else context
-        self._cancelled = False
-        self._scheduled = False
-        self._repr = None
-        self._source_traceback = None
+        self.moment = moment
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.gone = False
 
     def cancel(self) -> None:
-        self._cancelled = True
-        self._callback, self._args = _nothing, ()
+        self.gone = True
+        self.callback, self.args = _nothing, ()
+
+    def cancelled(self) -> bool:
+        return self.gone
+
+    def when(self) -> float:
+        return self.moment
 
 
 class SimLoop(asyncio.base_events.BaseEventLoop):
@@ -99,8 +104,8 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.Handle:
-        handle = SimHandle(0.0, callback, args, self, context)
+    ) -> SimHandle:
+        handle = SimHandle(0.0, callback, args, _current() if context is None else context)
         self._ready.append(handle)
         return handle
 
@@ -110,8 +115,8 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
-        handle = SimHandle(when, callback, args, self, context)
+    ) -> SimHandle:
+        handle = SimHandle(when, callback, args, _current() if context is None else context)
         self._count += 1
         heapq.heappush(self._timers, (when, self._count, handle))
         return handle
@@ -122,41 +127,47 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+    ) -> SimHandle:
+        when = self._now + delay
+        handle = SimHandle(when, callback, args, _current() if context is None else context)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, handle))
+        return handle
 
     def _run_once(self) -> None:
         """Turn after turn, until `stop`."""
-        ready, timers, pop = self._ready, self._timers, heapq.heappop
+        ready, timers, pop, run = self._ready, self._timers, heapq.heappop, self._run
         while True:
             self.turns += 1
             if self.turns > MAX_TURNS and not self.burying:
                 raise Spinning(f"{MAX_TURNS} turns at {self._now:.3f} s")
-            while timers and timers[0][2]._cancelled:
+            while timers and timers[0][2].gone:
                 pop(timers)
             if not ready and not self._stopping:
                 if not timers:
                     raise Spinning(f"nothing left to do at {self._now:.3f} s")
-                self._now = max(self._now, timers[0][0])
+                first = timers[0][0]
+                if first > self._now:
+                    self._now = first
             while timers and timers[0][0] <= self._now:
                 ready.append(pop(timers)[2])
             if len(ready) == 1:
-                self._run(ready.popleft())
+                run(ready.popleft())
             else:
                 for handle in self._in_order():
-                    self._run(handle)
+                    run(handle)
             if self._stopping:
                 return
 
     def _run(self, handle: SimHandle) -> None:
-        if handle._cancelled:
+        if handle.gone:
             return
-        context = handle._context
+        context = handle.context
         if self._dead and context.get(LIFE, 0) in self._dead:
             self._parked.append(handle)
             return
         try:
-            context.run(handle._callback, *handle._args)
+            context.run(handle.callback, *handle.args)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001  as asyncio does
@@ -187,7 +198,7 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.Handle:
+    ) -> SimHandle:
         return self.call_soon(callback, *args, context=context)
 
     def run_in_executor(  # type: ignore[override]
@@ -204,7 +215,7 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
 
 
 def _wakes(handle: SimHandle) -> bool:
-    return getattr(handle._callback, "__name__", "") == "task_wakeup"
+    return getattr(handle.callback, "__name__", "") == "task_wakeup"
 
 
 def in_life(life: int) -> contextvars.Context:
