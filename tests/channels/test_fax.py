@@ -36,11 +36,10 @@ from hardware.fax.gateway import FaxGateway
 from hardware.fax.line import FaxLine
 from hardware.fax.model import Model
 from hardware.fax.number import Hours, same_number
-from hardware.fax.page import Page, page_of_image, page_of_lines, read_tiff
+from hardware.fax.page import page_of_image, read_tiff
 from hardware.fax.plan import FaxJob, FaxRefused, Habit, Plan
 from hardware.fax.received import ReceivedPage
 from hardware.fax.spool import Spool
-from hardware.fax.t4 import T4Decoder
 from hardware.fax.t30 import Cause as Why
 from hardware.fax.t30 import Outcome, Result
 from hardware.fax.t30_frames import Coding
@@ -54,8 +53,8 @@ from hardware.rig.class2_far import Far, FarMachine, Quirks
 from hardware.rig.class2_line import Class2Line
 from hardware.rig.class2_modem import Class2Modem
 from tests.channels.mail_kit import FixedClock, Told
-from tests.documents.papers import CODE, ORDER, noisy, order_sheet, pages_of, ticked
-from tests.hardware.fax.pages import plain_page
+from tests.documents.papers import CODE, ORDER, order_sheet, pages_of
+from tests.hardware.fax.pages import faxed_back, plain_page, printed
 
 NUMBER = "05398110119"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -165,13 +164,6 @@ async def fax_desk(
             stop.set()
     for rig in rigs:
         rig.close()
-
-
-def printed(octets: bytes) -> Page:
-    """What the far machine prints."""
-    decoder = T4Decoder(1728, two_dimensional=False, max_lines=5000)
-    decoder.feed(octets + b"\0\0\x80")
-    return page_of_lines(decoder.lines, 1728, fine=True)
 
 
 @pytest.mark.req("SB-11")
@@ -299,12 +291,6 @@ async def test_a_fax_on_the_line_outlives_the_daemon(documents: Documents, tmp_p
         finally:
             running.cancel()
             await asyncio.wait((running,))
-
-
-def faxed_back(sheet: Image.Image, *ticks: Tick) -> bytes:
-    """The sheet, ticked by hand, put into a fax machine askew and dirty."""
-    askew = ticked(sheet, *ticks).convert("L").rotate(3.0, fillcolor=255)
-    return page_of_image(noisy(askew.convert("1"), 0.002, random.Random(5))).coded(Coding.MH)
 
 
 @pytest.mark.req("SB-13")

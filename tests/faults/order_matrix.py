@@ -28,6 +28,7 @@ class OrderFault(Enum):
     SMTP_HALF = "SMTP peer half-open"
     PORTS = "port process killed"
     CABLE = "radio's cable pulled"
+    MODEMS = "fax modems' cables pulled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,12 @@ STORIES: Final = (
         "shown",
         ("attempt.sending", "attempt.sent", "attempt.read", "order.acknowledged"),
         (("before-send", "radio"), ("after-send", "radio")),
+    ),
+    Story(
+        "fax",
+        "returned",
+        ("attempt.sending", "attempt.delivered", "order.acknowledged"),
+        (("before-send", "fax"), ("after-send", "fax")),
     ),
 )
 
@@ -159,8 +166,13 @@ class Carried:
     marked: bool
 
 
+CONFIRMED: Final = ("delivered", "read", "acknowledged")
+"""Attempts of which the far side itself has said that they came."""
+
+
 def unmarked(carried: Sequence[Carried], attempts: Sequence[dict[str, Any]]) -> list[str]:
-    """What came again without the mark, in words. `attempts` as the desk shows them, in order."""
+    """What came again without the mark, or is said to have come and did not, in words. `attempts`
+    as the desk shows them, in order."""
     found = []
     seen: dict[str, int] = {}
     for one in carried:
@@ -170,6 +182,11 @@ def unmarked(carried: Sequence[Carried], attempts: Sequence[dict[str, Any]]) -> 
     for before, after in _chains(attempts):
         if before["state"] == "unknown" and after["id"] in seen and after["id"] not in marked:
             found.append(f"{after['id']} came unmarked after {before['id']}")
+    found += [
+        f"{attempt['id']} is {attempt['state']} and never came"
+        for attempt in attempts
+        if attempt["state"] in CONFIRMED and attempt["id"] not in seen
+    ]
     known = {attempt["id"] for attempt in attempts}
     return found + [f"{ident} is no attempt of ours" for ident in seen if ident not in known]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from bridge.lab.desk_client import DeskClient
 from bridge.lab.root import AsteriskRoot
+from tests.faults.fax_wire import FaxLines, FaxWire, fax_lines, fax_toml
 from tests.faults.order_matrix import GOES_ON_S, OrderFault, OrderKill, OrderLine, unmarked
 from tests.faults.order_wires import (
     MAIL_KEY,
@@ -39,7 +42,7 @@ became of its attempts."""
 QUIET_S: Final = 1.5
 """After a signature nothing more may come."""
 STORY_SCENES: Final = {"signs": "ringing", "busy": "busy", "withdrawn": "ringing", "sent": "sent",
-                       "deferred": "deferred", "shown": "read"}  # fmt: skip
+                       "deferred": "deferred", "shown": "read", "returned": "printed"}  # fmt: skip
 
 
 @dataclass
@@ -50,6 +53,7 @@ class OrderStage:
     wires: Mapping[str, Wire]
     smtp: Road
     radio: Field
+    fax: FaxLines
     case: str = ""
     desk: DeskClient = field(init=False)
 
@@ -99,21 +103,24 @@ class OrderStage:
 @contextlib.asynccontextmanager
 async def order_stage(root: AsteriskRoot) -> AsyncIterator[OrderStage]:
     """A furnished world with all wires; everything is gone afterwards."""
-    units = PhoneWire.directory() + MailWire.directory() + RadioWire.directory()
-    async with (
-        post_office() as (office, road),
-        radio_field() as radio,
-        stage(
-            root,
-            units=units,
-            more=lambda run: mail_toml(road.port, run / MAIL_KEY) + radio.toml(),
-        ) as there,
-    ):
+    units = "".join(wire.directory() for wire in (PhoneWire, MailWire, RadioWire, FaxWire))
+    async with contextlib.AsyncExitStack() as ends:
+        place = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="bridge110-ports-")))
+        office, road = await ends.enter_async_context(post_office())
+        lines = ends.enter_context(fax_lines(place))
+        radio = await ends.enter_async_context(radio_field(place, {"fax": lines.gateway()}))
+
+        def more(run: Path) -> str:
+            return mail_toml(road.port, run / MAIL_KEY) + radio.toml() + fax_toml(run)
+
+        there = await ends.enter_async_context(stage(root, units=units, more=more))
         wires: tuple[Wire, ...] = (
-            *(PhoneWire(there), MailWire(there, office, road)),
+            PhoneWire(there),
+            MailWire(there, office, road),
             RadioWire(there, radio),
+            FaxWire(there, lines),
         )
-        made = OrderStage(there, {wire.name: wire for wire in wires}, road, radio)
+        made = OrderStage(there, {wire.name: wire for wire in wires}, road, radio, lines)
         await made.open_case()
         yield made
 
@@ -146,6 +153,7 @@ async def well(there: OrderStage) -> None:
         await there.smtp.be("open")
     for wire in there.wires.values():
         wire.mend()
+    there.fax.well()
     await there.radio.well()
     if not there.stage.world.daemon.running:
         await restart(there.stage, 0.0)
@@ -185,7 +193,7 @@ async def _play(
     while True:
         if story == "withdrawn":
             await there.desk.request("POST", f"orders/{order}/acknowledge", {"by": "张三"})
-        if story in ("sent", "shown"):
+        if story in ("sent", "shown", "returned"):
             await wire.sign(scene)
         await asyncio.sleep(POLL_S)
 
@@ -283,6 +291,11 @@ async def _cable(there: OrderStage) -> None:
     await asyncio.sleep(DOWN_S)
 
 
+async def _modems(there: OrderStage) -> None:
+    there.fax.pull()
+    await asyncio.sleep(DOWN_S)
+
+
 async def _asterisk(there: OrderStage) -> None:
     await there.stage.world.switch.kill()
     await asyncio.sleep(0.5)
@@ -301,4 +314,5 @@ _STRIKES: Final[Mapping[OrderFault, Callable[[OrderStage], Awaitable[None]]]] = 
     OrderFault.SMTP_HALF: _smtp("dead"),
     OrderFault.PORTS: _ports,
     OrderFault.CABLE: _cable,
+    OrderFault.MODEMS: _modems,
 }

@@ -27,7 +27,9 @@ from tests.faults.proxy import Road
 from tests.faults.stage import Stage
 
 SIGNS: Final = Behaviour("auto", keys="1", keys_after=1.0)
-COMES_S: Final = 20.0
+COMES_S: Final = 30.0
+OTHER_WAY_S: Final = 10
+"""A wire that cannot be had is given up then: after the fault, when people sign what comes."""
 MAIL_KEY: Final = "mail-link-key"
 LINK_BASE: Final = "http://desk.example"
 _LINK: Final = re.compile(LINK_BASE + r"(/ack/[A-Za-z0-9._=-]+)")
@@ -220,7 +222,7 @@ class MailWire:
             f'[units.{unit_of(cls.name, scene)}]\nname = "{scene}"\ntier = 1\n'
             f'mail = ["{cls.address(scene)}"]\nduty_phone = ["PJSIP/{phone}"]\n'
             f"[units.{unit_of(cls.name, scene)}.ladder]\nGENERAL = [\n"
-            f'  {{ channels = ["mail"], over_s = {8 if scene == "deferred" else 25} }},\n'
+            f'  {{ channels = ["mail"], over_s = {OTHER_WAY_S if scene == "deferred" else 25} }},\n'
             '  { channels = ["phone"], over_s = 25 },\n]\n'
             for scene, phone in cls.PHONES.items()
         )
@@ -283,6 +285,20 @@ class MailWire:
 
     def _mails(self, scene: str) -> list[EmailMessage]:
         return [mail for whom, mail in self.office.taken if whom == self.address(scene)]
+
+
+def told_apart(order: Doc, channel: str, marks: Sequence[bool]) -> list[Carried]:
+    """Which attempt each of these was that came on a wire, where the far side sees the order and
+    the mark alone."""
+    tries = [one for one in order["attempts"] if one["channel"] == channel]
+    plain = [one["id"] for one in tries if not one["repeat"]]
+    again = [one["id"] for one in tries if one["repeat"]]
+    found = []
+    for marked in marks:
+        ids = again if marked else plain
+        ident = ids.pop(0) if len(ids) > 1 else ids[0] if ids else f"{order['id']}.?"
+        found.append(Carried(ident, marked))
+    return found
 
 
 def unit_of(wire: str, scene: str) -> str:

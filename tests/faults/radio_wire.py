@@ -1,24 +1,24 @@
-"""The wire radio: an emulated TETRA terminal, the real port process, and people with sets."""
+"""The wire radio: an emulated TETRA terminal, people with sets, and the real port process, which
+owns what is on other serial ports too."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 from bridge.lab.phone import Behaviour
 from bridge.lab.process import PortsProcess
-from bridge.lab.settings_file import gateways_toml
+from bridge.lab.settings_file import Gateways, gateways_toml
 from hardware.radio import sds
 from hardware.rig.air import Air, Set
 from hardware.rig.pei_terminal import Behaviour as Terminal
 from hardware.rig.pei_terminal import PeiTerminal
 from hardware.rig.pty import PtyEnd
 from tests.faults.order_matrix import Carried
-from tests.faults.order_wires import COMES_S, SIGNS, Doc, unit_of
+from tests.faults.order_wires import COMES_S, OTHER_WAY_S, SIGNS, Doc, told_apart, unit_of
 from tests.faults.stage import Stage
 from tests.hardware.radio.radio_kit import on_pty
 
@@ -28,16 +28,18 @@ MARK: Final = "可能重复"
 
 
 class Field:
-    """The terminal with everybody's sets, and the port process that owns it."""
+    """The terminal with everybody's sets, and the port process that owns it; `more` gateways."""
 
-    def __init__(self, place: Path, terminal: PeiTerminal, pty: PtyEnd, air: Air) -> None:
+    def __init__(
+        self, place: Path, terminal: PeiTerminal, pty: PtyEnd, air: Air, more: Gateways
+    ) -> None:
         self.place = place
         self.terminal = terminal
         self.pty = pty
         self.air = air
         path = place / "gateways.toml"
         gateway = {"driver": "tetra-pei", "port": str(place / "radio-1")}
-        path.write_text(gateways_toml({"radio-1": gateway}))
+        path.write_text(gateways_toml({"radio-1": gateway, **more}))
         self.owner = PortsProcess(
             path, place / "state", place / "ports.sock", log=place / "ports.log"
         )
@@ -56,19 +58,17 @@ class Field:
 
 
 @contextlib.asynccontextmanager
-async def radio_field() -> AsyncIterator[Field]:
+async def radio_field(place: Path, more: Gateways) -> AsyncIterator[Field]:
     """Both started; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="bridge110-radio-") as folder:
-        place = Path(folder)
-        async with on_pty(
-            place / "radio-1", lambda write, air: PeiTerminal(write, air, Terminal())
-        ) as (terminal, pty, air):
-            field = Field(place, terminal, pty, air)
-            await field.owner.start()
-            try:
-                yield field
-            finally:
-                await field.owner.stop()
+    async with on_pty(
+        place / "radio-1", lambda write, air: PeiTerminal(write, air, Terminal())
+    ) as (terminal, pty, air):
+        field = Field(place, terminal, pty, air, more)
+        await field.owner.start()
+        try:
+            yield field
+        finally:
+            await field.owner.stop()
 
 
 class RadioWire:
@@ -93,7 +93,7 @@ class RadioWire:
             f'radio.ssi = ["{number}"]\n'
             + (f'duty_phone = ["PJSIP/{cls.PHONE}"]\n' if scene == "off" else "")
             + f"[units.{unit_of(cls.name, scene)}.ladder]\nGENERAL = [\n"
-            f'  {{ channels = ["radio"], over_s = {8 if scene == "off" else 40} }},\n'
+            f'  {{ channels = ["radio"], over_s = {OTHER_WAY_S if scene == "off" else 40} }},\n'
             '  { channels = ["phone"], over_s = 25 },\n]\n'
             for scene, number in cls.SETS.items()
         )
@@ -136,16 +136,7 @@ class RadioWire:
         return False
 
     def carried(self, scene: str, order: Doc) -> list[Carried]:
-        tries = [one for one in order["attempts"] if one["channel"] == "radio"]
-        plain = [one["id"] for one in tries if not one["repeat"]]
-        again = [one["id"] for one in tries if one["repeat"]]
-        found = []
-        for text in self._shown(scene):
-            marked = MARK in text
-            ids = again if marked else plain
-            ident = ids.pop(0) if len(ids) > 1 else ids[0] if ids else f"{order['id']}.?"
-            found.append(Carried(ident, marked))
-        return found
+        return told_apart(order, self.name, [MARK in text for text in self._shown(scene)])
 
     def _stored(self, scene: str) -> bool:
         return any(number == self.SETS[scene] for number, _ in self._field.terminal.sent)

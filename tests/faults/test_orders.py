@@ -7,7 +7,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.faults.fax_wire import FaxWire
 from tests.faults.order_matrix import Carried, OrderFault, OrderLine, order_kills, unmarked
+from tests.faults.order_wires import MailWire, PhoneWire
+from tests.faults.radio_wire import RadioWire
 from tests.faults.worker import Job, Result, run_jobs
 
 CALL: Final = {"channel": "phone", "addresses": ["PJSIP/6001"]}
@@ -18,6 +21,7 @@ STEPS: Final = (
     ("mail sent", "committed", "attempt.sending"),
     ("radio shown", "committed", "attempt.sending"),
 )
+SCENES: Final = sum(len(wire.scenes) for wire in (PhoneWire, MailWire, RadioWire, FaxWire))
 SLACK_S: Final = 30.0
 """The machine may be busy with other things."""
 
@@ -35,6 +39,9 @@ def test_what_came_again_after_an_unseen_outcome_must_say_so() -> None:
         "o.2 came unmarked after o.1"
     ]
     assert unmarked([first, first], attempts("sent")) == ["o.1 came 2 times"]
+    assert unmarked([first], attempts("unknown", "delivered")) == [
+        "o.2 is delivered and never came"
+    ], "what came without the mark is held to be the first"
     strange = unmarked([Carried("x.1", marked=False)], attempts("sent"))
     assert strange == ["x.1 is no attempt of ours"]
 
@@ -72,7 +79,7 @@ def seen() -> Seen:
 @pytest.mark.live
 @pytest.mark.timeout(300)
 def test_orders_go_on_and_nothing_is_lost_or_repeated_unmarked(seen: Seen) -> None:
-    assert len(seen) == 11 * len(STRUCK) + len(STEPS), sorted(seen)
+    assert len(seen) == SCENES * len(STRUCK) + len(STEPS), sorted(seen)
     for result in seen.values():
         line = result.line
         assert line["on_s"] is not None, line
@@ -90,3 +97,12 @@ def test_what_died_with_the_switch_comes_again_with_the_mark(seen: Seen) -> None
     assert told == "mail unknown; mail acknowledged repeat"
     told = seen["mail sent", OrderFault.KILLED.value].line["detail"]
     assert told == "mail acknowledged", "the server had taken it: not sent again"
+
+
+@pytest.mark.live
+@pytest.mark.timeout(300)
+def test_a_page_that_died_with_the_port_process_is_sent_again_with_the_mark(seen: Seen) -> None:
+    told = seen["fax on the line", OrderFault.PORTS.value].line["detail"]
+    assert told == "fax unknown; fax delivered repeat"
+    told = seen["fax on the line", OrderFault.KILLED.value].line["detail"]
+    assert told == "fax delivered", "the modem went on without the daemon"

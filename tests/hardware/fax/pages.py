@@ -6,7 +6,11 @@ import random
 
 from PIL import Image, ImageDraw
 
+from bridge.documents.form import Tick
 from hardware.fax.page import WIDTH, Page, page_of_image, page_of_lines
+from hardware.fax.t4 import T4Decoder
+from hardware.fax.t30_frames import Coding
+from tests.documents.papers import noisy, ticked
 
 A4_FINE = 2286
 
@@ -37,3 +41,16 @@ def text_page(seed: int = 1, height: int = A4_FINE, lines: int = 40) -> Page:
         )
         draw.text((120, 60 + number * 52), words[:58], fill=0, font_size=40)
     return page_of_image(image)
+
+
+def printed(octets: bytes) -> Page:
+    """What the far machine prints."""
+    decoder = T4Decoder(1728, two_dimensional=False, max_lines=5000)
+    decoder.feed(octets + b"\0\0\x80")
+    return page_of_lines(decoder.lines, 1728, fine=True)
+
+
+def faxed_back(sheet: Image.Image, *ticks: Tick) -> bytes:
+    """The sheet, ticked by hand, put into a fax machine askew and dirty."""
+    askew = ticked(sheet, *ticks).convert("L").rotate(3.0, fillcolor=255)
+    return page_of_image(noisy(askew.convert("1"), 0.002, random.Random(5))).coded(Coding.MH)
