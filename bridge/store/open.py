@@ -8,6 +8,8 @@ database and the WAL begun anew, 6. the tail of the journal proves itself.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Mapping
@@ -29,7 +31,7 @@ from bridge.store.connection import (
     rewrite_wal,
 )
 from bridge.store.session import Head
-from bridge.store.space import BALLAST_BYTES
+from bridge.store.space import BALLAST_BYTES, Space
 from bridge.store.sql import Migration, migrations, query
 
 TAIL = 1_000
@@ -68,8 +70,9 @@ class WriteLock:
             raise StoreRefused(
                 f"{database}: process {holder} is writing this store; stop it first"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # who holds it is told to people; no room, no matter
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let another process write."""
@@ -95,6 +98,20 @@ def open_checked(path: Path, site: str, options: Options) -> tuple[apsw.Connecti
     except BaseException:
         abandon(connection)
         raise
+
+
+def open_with_reserve(
+    path: Path, site: str, options: Options, space: Space
+) -> tuple[apsw.Connection, Head]:
+    """`open_checked`, also where the disk has no room for what it must sync: the ballast gives way,
+    for without a daemon the reserve serves nobody."""
+    try:
+        return open_checked(path, site, options)
+    except (apsw.FullError, OSError) as error:
+        full = isinstance(error, apsw.FullError) or error.errno == errno.ENOSPC
+        if not full or not space.spend():
+            raise
+    return open_checked(path, site, options)
 
 
 def _check_whole(connection: apsw.Connection, path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bridge.domain.journal import Entry
 from bridge.flows.ports import Transaction
 from bridge.store.committer import Committer
-from bridge.store.open import Options, WriteLock, open_checked
+from bridge.store.open import Options, WriteLock, open_with_reserve
 from bridge.store.outbox import Outbox
 from bridge.store.prepare import prepare
 from bridge.store.reader import Reader
@@ -111,7 +111,9 @@ async def open_store(
     try:
         space = Space(path, options.ballast_bytes)
         committer = await asyncio.to_thread(
-            lambda: Committer(lambda: open_checked(path, site, options), path, space, now)
+            lambda: Committer(
+                lambda: open_with_reserve(path, site, options, space), path, space, now
+            )
         )
         writer = Writer(committer, publish, monotonic, options)
         try:

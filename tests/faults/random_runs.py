@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
@@ -132,6 +132,25 @@ async def mended(stage: Stage) -> None:
         await restart(stage, 0.0)
 
 
+@contextlib.asynccontextmanager
+async def managed(stage: Stage) -> AsyncIterator[None]:
+    """As the service manager does, a daemon that ends by itself is started again: one that began
+    while a programme had filled the disk may only now find that it cannot."""
+
+    async def manage() -> None:
+        while True:
+            if not stage.world.daemon.running:
+                await restart(stage)
+            await asyncio.sleep(0.05)
+
+    managing = asyncio.ensure_future(manage())
+    try:
+        yield
+    finally:
+        managing.cancel()
+        await asyncio.gather(managing, return_exceptions=True)
+
+
 async def run_batch(stage: Stage, programmes: Sequence[tuple[int, Programme]]) -> list[Judged]:
     """All at the same time. One line each, which tells the worst of its citizens."""
     await asyncio.gather(*(stage.ready(seat) for seat in SEATS))
@@ -144,10 +163,11 @@ async def run_batch(stage: Stage, programmes: Sequence[tuple[int, Programme]]) -
     await mended(stage)
     over = now()
     talks = [talk for run in runs for talk in run.talks.values()]
-    for talk in talks:
-        await talk.repeat_unanswered()
-    seen = dict(zip((t.number for t in talks), await wait_truth(stage, talks, TRUTH_WAIT_S),
-                    strict=True))  # fmt: skip
+    async with managed(stage):
+        for talk in talks:
+            await talk.repeat_unanswered()
+        seen = dict(zip((t.number for t in talks), await wait_truth(stage, talks, TRUTH_WAIT_S),
+                        strict=True))  # fmt: skip
     await asyncio.sleep(TAIL_S)
     until = now()
     world = any(step.do == "world" for run in runs for step in run.steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import subprocess
 import sys
@@ -246,17 +247,72 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-def test_on_a_really_full_disk_the_reserve_serves_urgent_work_and_no_restart_is_needed(
-    tmp_path: Path,
-) -> None:
-    mount = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
-    mounting = ["unshare", "-rm", "sh", "-c", mount, "sh"]
-    done = subprocess.run(
-        [*mounting, str(tmp_path), sys.executable, "-c", TINY, str(tmp_path)],
+KILLED_FULL = """
+import asyncio, os, sys
+from pathlib import Path
+from dataclasses import replace
+from bridge.flows.ports import Transaction
+from tests.store.store_kit import SMALL, decision, opened
+
+async def main(directory):
+    async with opened(directory, options=replace(SMALL, ballast_bytes=200_000)) as store:
+        facts = [fact for n in range(200) for fact in decision(n).facts]
+        await store.commit(Transaction(facts))
+        try:
+            with (directory / "other").open("wb", buffering=0) as other:
+                while other.write(bytes(4096)):
+                    pass
+        except OSError:
+            os._exit(0)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+STARTED_FULL = """
+import asyncio, os, sys
+from pathlib import Path
+from dataclasses import replace
+from bridge.store.verify import verify
+from tests.store.store_kit import SMALL, decision, opened
+
+async def main(directory):
+    assert (directory / "site.db-wal").stat().st_size
+    assert not os.statvfs(directory).f_bavail
+    async with opened(directory, options=replace(SMALL, ballast_bytes=200_000)) as store:
+        assert len(await store.reader.entries_after(0)) == 200
+        assert not store.health().room.reserve
+        assert (await store.commit(decision(201, urgent=True)))[0].seq == 201
+    assert verify(directory / "site.db").fault is None
+    print("held")
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def on_a_small_disk(directory: Path, *scripts: str) -> subprocess.CompletedProcess[str]:
+    """Programs one after the other in a directory that is a disk of one megabyte."""
+    mount = 'mount -t tmpfs -o size=1m tmpfs "$1" && for s; do [ "$s" = "$1" ] || '
+    mount += '"$PYTHON" -c "$s" "$1" || exit; done'
+    return subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mount, "sh", str(directory), *scripts],
         cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHON": sys.executable},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_on_a_really_full_disk_the_reserve_serves_urgent_work_and_no_restart_is_needed(
+    tmp_path: Path,
+) -> None:
+    done = on_a_small_disk(tmp_path, TINY)
     assert done.stdout.startswith("held "), done.stderr
+
+
+def test_a_store_that_was_killed_on_a_full_disk_starts_there_from_the_reserve(
+    tmp_path: Path,
+) -> None:
+    done = on_a_small_disk(tmp_path, KILLED_FULL, STARTED_FULL)
+    assert done.stdout == "held\n", done.stderr
