@@ -18,9 +18,11 @@ EVERY_S: Final = 1.0
 
 
 async def count(file: Path) -> None:
-    """For ever; this task is not counted."""
+    """For ever; this task is not counted. The file is whole whenever it is read."""
+    fresh = file.with_suffix(".fresh")
     while True:
-        file.write_text(str(len(asyncio.all_tasks()) - 1))
+        fresh.write_text(str(len(asyncio.all_tasks()) - 1))
+        fresh.replace(file)
         await asyncio.sleep(EVERY_S)
 
 
