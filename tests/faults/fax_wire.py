@@ -22,8 +22,8 @@ from tests.hardware.fax.pages import faxed_back, printed
 
 LINES: Final = 3
 """One of them is kept for urgent orders and for what comes in."""
-QUICK: Final = 0.05
-"""How much of the line's own time a call takes."""
+PACE: Final = 0.05
+"""How much of its own time the modem takes; the driver gives a page no faster than the line."""
 FRAME: Final = (120, 90, 380, 190)
 """Left, top, right and bottom of the place above the title where 可能重复 stands, in elements."""
 BACK_S: Final = 12.0
@@ -32,11 +32,12 @@ BACK_S: Final = 12.0
 
 @dataclass
 class Machine:
-    """A unit's fax machine: `slow` while its pages stay on the line."""
+    """A unit's fax machine."""
 
     number: str
     far: FarMachine = field(default_factory=FarMachine)
-    slow: bool = False
+    calls: int = 0
+    """How often it was dialled."""
     began: int = 0
     """Pages that began to come."""
 
@@ -45,7 +46,7 @@ class Modem(Class2Modem):
     """At its far end is whoever was dialled."""
 
     def __init__(self, machines: Mapping[str, Machine]) -> None:
-        super().__init__(FarMachine(kind="no answer"), pace=QUICK)
+        super().__init__(FarMachine(kind="no answer"), pace=PACE)
         self._machines = machines
         self._dialled: Machine | None = None
 
@@ -57,7 +58,7 @@ class Modem(Class2Modem):
     def called_by(self, machine: Machine, page: bytes) -> None:
         """Let the machine be at the far end, with a page."""
         self.far = FarMachine(identity=machine.number, documents=[page])
-        self._dialled, self._pace = None, QUICK
+        self._dialled = None
 
     def restart(self) -> None:
         """Its power was away."""
@@ -67,7 +68,8 @@ class Modem(Class2Modem):
     def _dial(self, number: str) -> None:
         self._dialled = machine = self._machines.get(re.sub(r"^[TP]", "", number))
         self.far = machine.far if machine else FarMachine(kind="no answer")
-        self._pace = 1.0 if machine and machine.slow else QUICK
+        if machine is not None:
+            machine.calls += 1
         super()._dial(number)
 
     def _page_may_come(self) -> None:
@@ -156,7 +158,7 @@ class FaxWire:
             f'fax = ["{number}"]\n'
             f'leader_phone = ["PJSIP/{cls.PHONE}"]\n'
             f"[units.{unit_of(cls.name, scene)}.ladder]\nGENERAL = [\n"
-            f'  {{ channels = ["fax"], over_s = {OTHER_WAY_S if scene == "busy" else 30} }},\n'
+            f'  {{ channels = ["fax"], over_s = {OTHER_WAY_S if scene == "busy" else 40} }},\n'
             '  { channels = ["phone"], over_s = 25, to = "leader" },\n]\n'
             for scene, number in cls.NUMBERS.items()
         )
@@ -167,7 +169,7 @@ class FaxWire:
     def prepare(self, scene: str) -> None:
         machine = self._machine(scene)
         machine.far = FarMachine(kind="busy" if scene == "busy" else "fax", identity=machine.number)
-        machine.slow, machine.began = scene == "on the line", 0
+        machine.calls = machine.began = 0
         self._again_at.pop(scene, None)
         self._stage.phones[self.PHONE].behaviour = SIGNS
 
@@ -180,15 +182,14 @@ class FaxWire:
 
     def _there(self, scene: str, machine: Machine) -> bool:
         if scene == "busy":
-            return any(modem.number == machine.number for modem in self._lines.modems)
+            return machine.calls > 0
         return bool(machine.far.received) if scene == "printed" else machine.began > 0
 
     async def at_the_fault(self, scene: str) -> None:
         pass
 
     def mend(self) -> None:
-        for machine in self._lines.machines.values():
-            machine.slow = False
+        pass
 
     async def sign(self, scene: str) -> None:
         """Whoever holds a sheet sends it back, again where it was not taken."""
