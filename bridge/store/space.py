@@ -1,7 +1,8 @@
 """Room on the disk of the store: how much is left, and a reserve for what must still be written.
 
 A full disk cannot even delete (all space is in the WAL), so a ballast file is kept that can be
-dropped. What it frees is for urgent transactions only, until it could be made again (guard 3.3).
+emptied. What it frees is for urgent transactions only, until it could be made again (guard 3.3).
+An empty ballast file stays as the mark of that: a daemon that starts meanwhile knows it too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LOW_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is left on the disk, in bytes. `reserve` is False once the ballast was dropped."""
+    """What is left on the disk, in bytes. `reserve` is False while there is no ballast."""
 
     free: int
     total: int
@@ -37,7 +38,7 @@ class Space:
         self._directory = database.parent
         self._ballast = database.with_name(database.name + ".ballast")
         self._bytes = ballast_bytes
-        self._spent = False
+        self._spent = bool(ballast_bytes) and self._length() == 0
 
     @property
     def urgent_only(self) -> bool:
@@ -47,38 +48,46 @@ class Space:
     def look(self) -> Room:
         """Measure, and make the ballast again when a quarter more than it needs is free."""
         room = self._measure()
-        if (
-            self._bytes
-            and not self._ballast.exists()
-            and room.free >= self._bytes + self._bytes // 4
-        ):
+        if self._bytes and not room.reserve and room.free >= self._bytes + self._bytes // 4:
             self._make()
             room = self._measure()
         return room
 
     def spend(self) -> bool:
-        """Drop the ballast for an urgent transaction. False when there is none to drop."""
-        if not self._ballast.exists():
+        """Empty the ballast for an urgent transaction. False when there is none."""
+        if not self._length():
             return False
-        self._ballast.unlink()
+        os.truncate(self._ballast, 0)
         self._spent = True
         return True
 
     def _make(self) -> None:
+        """A ballast that finds no room leaves all as it was: none, or an empty one."""
+        before = self._length()
         file = os.open(self._ballast, os.O_CREAT | os.O_WRONLY, 0o600)
         try:
             os.posix_fallocate(file, 0, self._bytes)
         except OSError:
-            self._ballast.unlink()
+            if before is None:
+                self._ballast.unlink()
+            else:
+                os.ftruncate(file, before)
         else:
             self._spent = False
         finally:
             os.close(file)
+
+    def _length(self) -> int | None:
+        """Bytes of the ballast file; 0 once it was spent, None before there was ever one."""
+        try:
+            return self._ballast.stat().st_size
+        except FileNotFoundError:
+            return None
 
     def _measure(self) -> Room:
         disk = os.statvfs(self._directory)
         return Room(
             free=disk.f_bavail * disk.f_frsize,
             total=disk.f_blocks * disk.f_frsize,
-            reserve=self._ballast.exists(),
+            reserve=bool(self._length()),
         )

@@ -1,7 +1,7 @@
 """A disk that fails on demand under the daemon's store: a library preloaded into its process.
 
 Files in the directory `DISKFAULT` say how it is now: `sync` (fdatasync fails with EIO), `full`
-(writes fail with ENOSPC while the ballast is there; it cannot be made), `slow` (a sync takes 5 ms
+(writes fail with ENOSPC until the ballast is spent; it cannot be made), `slow` (a sync takes 5 ms
 more), `stuck` (a sync does not return). Only files whose name begins with the store's are touched.
 """
 
@@ -19,6 +19,7 @@ SOURCE = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int ours(int fd) {
@@ -36,9 +37,10 @@ static int now(const char *fault) {
 }
 static int full(int fd) {
     char ballast[4096];
+    struct stat found;
     if (!ours(fd) || !now("full")) return 0;
     snprintf(ballast, sizeof ballast, "%s.ballast", getenv("DISKFAULT_STORE"));
-    return access(ballast, F_OK) == 0;
+    return stat(ballast, &found) == 0 && found.st_size > 0;
 }
 static int failing(const char *name, int fd) {
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);

@@ -85,7 +85,7 @@ async def test_on_a_full_disk_the_call_goes_on_hang_ups_are_stored_and_no_restar
         assert (refused.status, refused.doc["code"]) == (503, "store-cannot-write")
         await case.store_is("down")
         await case.still_talking()
-        assert (case.world.daemon.config.parent / f"{STORE_FILE}.ballast").exists()
+        assert (case.world.daemon.config.parent / f"{STORE_FILE}.ballast").stat().st_size
     await case.store_is("up")
     hotline = await case.room.people.hotline()
     assert (await case.act("three-way", to="12345")).ok
