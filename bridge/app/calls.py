@@ -35,7 +35,7 @@ from bridge.flows.view import View
 QUEUE = "q110"
 CEL_CURSOR = "cel"
 START_CURSOR = "asterisk_started_at"
-HOUSE_S = 0.25
+HOUSE_S = 0.5
 CALM_S = 3.0
 """After a start: the desk shows the calls before recordings that were left open are closed."""
 CASES_REMEMBERED_DAYS = 30

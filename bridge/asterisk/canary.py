@@ -36,6 +36,11 @@ class Canary:
         self._last_lag: float | None = None
 
     @property
+    def out(self) -> bool:
+        """One at least has not come back so far."""
+        return bool(self._sent)
+
+    @property
     def full(self) -> bool:
         """No further canary is sent before one comes back."""
         return len(self._sent) >= MAX_OUTSTANDING

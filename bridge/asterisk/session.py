@@ -21,7 +21,7 @@ from bridge.wire.ami import HeaderValue, Message, encode_action
 Headers = Mapping[str, HeaderValue]
 
 TICK_S: Final = 0.25
-"""How often the lag is looked at while no canary comes back."""
+"""How often the lag is looked at while a canary is out, or the last one was late."""
 
 OWN_DELAY_S: Final = 0.25
 """A timer so much late means that we were stopped, not the peer."""
@@ -148,7 +148,9 @@ class Session:
                 due = loop.time() + self._settings.canary_interval
                 self._send_canary()
             self._on_lag(0)
-            await asyncio.sleep(min(TICK_S, self._settings.canary_interval))
+            tick = min(TICK_S, self._settings.canary_interval)
+            settled = not self._canary.out and (self.lag_s or 0.0) <= self._settings.lag_limit
+            await asyncio.sleep(max(tick, due - loop.time()) if settled else tick)
 
     def _send_canary(self) -> None:
         if self._canary.full:

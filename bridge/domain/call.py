@@ -415,12 +415,12 @@ def _seat(seat: Seat, name: str, fact: Fact) -> None:
         seat.next_state = None
 
 
-_PLAIN = frozenset({str, int, bool, float})
+_PLAIN = frozenset({str, int, bool, float, type(None)})
 
 
 def as_json(value: Any) -> Json:
     """Records as JSON: times as UTC text, enums as their words, pairs as lists."""
-    if value is None or value.__class__ in _PLAIN:
+    if value.__class__ in _PLAIN:
         return cast(Json, value)
     if isinstance(value, datetime):
         return iso(value)
@@ -431,7 +431,8 @@ def as_json(value: Any) -> Json:
     if isinstance(value, list | tuple):
         return [as_json(v) for v in value]
     if hasattr(value, "__slots__"):
-        return {name: as_json(getattr(value, name)) for name in value.__slots__}
+        members = [(name, getattr(value, name)) for name in value.__slots__]
+        return {name: v if v.__class__ in _PLAIN else as_json(v) for name, v in members}
     assert value is None or isinstance(value, bool | int | float | str)
     return value
 

@@ -112,7 +112,6 @@ class Daemon:
             group.create_task(self.link.run(self.stop))
             group.create_task(self.calls.run())
             group.create_task(self.courier.run())
-            group.create_task(self._idle_rounds())
             group.create_task(self._reckon())
             self.ready = True
             await self.stop.wait()
@@ -204,9 +203,3 @@ class Daemon:
     async def _tracks(self, _: Call) -> Mapping[str, Any]:
         await asyncio.sleep(self.chance.delay(0.01, 3.0))
         return {"tracks": []}
-
-    async def _idle_rounds(self) -> None:
-        """As the real store's each second: it finds out by itself that its disk is back."""
-        while True:
-            await asyncio.sleep(1.0)
-            self.recorder.record(Transaction())

@@ -37,6 +37,8 @@ from tests.simulation.loop import SimLoop, in_life
 
 SITE = "simulated"
 GROUP = 64
+IDLE_S = 0.2
+"""So often a store that is away looks whether its disk is back."""
 WORLD = in_life(0)
 
 
@@ -155,6 +157,7 @@ class SimStore:
         self._context = in_life(life)
         self._queue: deque[Job] = deque()
         self.busy = False
+        self._idle_planned = False
         self._published = 0
 
     # Opening
@@ -269,7 +272,7 @@ class SimStore:
     def _recover(self) -> list[Entry]:
         """Open again if the disk lets us; what is decided and was never shown."""
         if self.disk.away:
-            self.loop.call_later(0.2, self._idle, context=WORLD)
+            self._idle_later()
             return []
         kept = self.chance.random.choice((0, len(self.disk.log)))
         self.disk.lose(kept)
@@ -281,9 +284,20 @@ class SimStore:
         return list(self.disk.now.journal[self._published :])
 
     def _idle(self) -> None:
-        if self.away and not self.busy and not self.dead:
-            self.busy = True
-            self._later(0.0, [], self._recover())
+        self._idle_planned = False
+        if self.dead or not self.away:
+            return
+        if self.busy:
+            self._idle_later()
+            return
+        self.busy = True
+        self._later(0.0, [], self._recover())
+
+    def _idle_later(self) -> None:
+        """As the real one: it finds out by itself that its disk is back."""
+        if not self._idle_planned:
+            self._idle_planned = True
+            self.loop.call_later(IDLE_S, self._idle, context=WORLD)
 
     def _later(self, delay: float, group: list[Job], entries: list[Entry]) -> None:
         self.loop.call_later(delay, self._settle, group, entries, context=self._context)
