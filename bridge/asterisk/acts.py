@@ -217,10 +217,17 @@ class Acts:
             await self._key_decides(citizen)
 
     async def _no_key_calls(self, citizen: str) -> None:
-        """A private consultation takes no lock; it gives way to a third that the key is calling."""
-        joining, by = await asyncio.gather(
-            self._shared(citizen, "JOINING"), self._shared(citizen, "JOINED_BY")
-        )
+        """A private consultation takes no lock; it gives way to a third that the key is calling,
+        and waits for what a key decides that was pressed before the seat was taken aside."""
+        for _ in range(KEY_LOOKS):
+            keyed, joining, by = await asyncio.gather(
+                self._shared(citizen, "KEYED"),
+                self._shared(citizen, "JOINING"),
+                self._shared(citizen, "JOINED_BY"),
+            )
+            if not keyed:
+                break
+            await asyncio.sleep(KEY_LOOK_S)
         if by == "key" and joining.isdigit() and int(joining) > int(self._epoch()):
             raise ActRefused("third-already-called", "the seat's key came first")
 

@@ -71,6 +71,11 @@ class Exchange:
         if not self._lists:
             self._dispatcher.intercept = None
 
+    def expire(self, pending: Pending, waited: float) -> None:
+        """No answer came within `waited` seconds."""
+        if not pending.future.done():
+            self._break_off(pending, f"no answer in {waited:g} s")
+
     def answer(self, message: Message) -> None:
         """Take a response."""
         pending = self._pending.get(message.get("ActionID"))

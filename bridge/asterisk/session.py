@@ -12,7 +12,7 @@ from typing import Final
 from bridge.asterisk.canary import NAME as CANARY_NAME
 from bridge.asterisk.canary import Canary
 from bridge.asterisk.dispatch import Dispatcher
-from bridge.asterisk.errors import ActionNotSent, ActionRejected, OutcomeUnknown
+from bridge.asterisk.errors import ActionError, ActionNotSent, ActionRejected
 from bridge.asterisk.exchange import Exchange, Pending
 from bridge.asterisk.guarded import GuardedProtocol
 from bridge.asterisk.link_state import AmiSettings
@@ -97,14 +97,13 @@ class Session:
         if not await self.protocol.wait_writable(timeout):
             raise ActionNotSent(action, self.protocol.reason or "Asterisk does not read")
         pending = self._exchange.open(action, is_list=is_list)
+        last = loop.call_at(end, self._exchange.expire, pending, timeout)
         try:
             self.protocol.write(encode_action(action, headers, pending.action_id))
-            await asyncio.wait({pending.future}, timeout=max(0.0, end - loop.time()))
-            if not pending.future.done():
-                raise OutcomeUnknown(action, f"no answer in {timeout:g} s")
-            pending.future.result()
+            await pending.future
             return pending
         finally:
+            last.cancel()
             self._exchange.forget(pending)
 
     async def log_in(self) -> Message:
@@ -130,14 +129,23 @@ class Session:
         if not await self.protocol.wait_writable(deadline):
             return False
         pending = self._exchange.open("Ping", urgent=True)
+        last = loop.call_at(end, self._overdue, pending, end)
         try:
             self.protocol.write(encode_action("Ping", {}, pending.action_id))
-            await asyncio.wait({pending.future}, timeout=max(0.0, end - loop.time()))
-            if not pending.future.done() and loop.time() > end + OWN_DELAY_S:
-                await asyncio.wait({pending.future}, timeout=OWN_GRACE_S)
-            return pending.future.done() and pending.future.exception() is None
+            await pending.future
+            return True
+        except ActionError:
+            return False
         finally:
+            last.cancel()
             self._exchange.forget(pending)
+
+    def _overdue(self, ping: Pending, end: float) -> None:
+        loop, waited = asyncio.get_running_loop(), self._settings.ping_deadline
+        if loop.time() > end + OWN_DELAY_S:
+            loop.call_later(OWN_GRACE_S, self._exchange.expire, ping, waited + OWN_GRACE_S)
+        else:
+            self._exchange.expire(ping, waited)
 
     async def keep_canary(self) -> None:
         """Until cancelled: a numbered `UserEvent` each interval, the lag looked at in between."""

@@ -74,11 +74,11 @@ class Courier:
             if self._failures:
                 await asyncio.sleep(self._pause())  # nothing new makes a way that is gone
             elif not found:
+                look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._wake.set)
                 try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
+                    await self._wake.wait()
+                finally:
+                    look.cancel()
 
     async def _round(self) -> bool:
         """Send what is due; False when there was nothing, or the store cannot tell."""

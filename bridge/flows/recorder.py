@@ -109,13 +109,15 @@ class Recorder:
         self._hurry()
         batch = _merged(self._waiting)
         self._waiting.clear()
-        work = asyncio.gather(
-            *(self._store.commit(item.work) for item in batch), return_exceptions=True
+        silent = asyncio.get_running_loop().call_later(
+            SILENT_SECONDS, self._tell, "存储没有响应 / the store does not answer"
         )
-        await asyncio.wait([work], timeout=SILENT_SECONDS)
-        if not work.done():
-            self._tell("存储没有响应 / the store does not answer")
-        results = await work
+        try:
+            results = await asyncio.gather(
+                *(self._store.commit(item.work) for item in batch), return_exceptions=True
+            )
+        finally:
+            silent.cancel()
         back: list[_Item] = []
         for item, told in zip(batch, results, strict=True):
             result: object = told
