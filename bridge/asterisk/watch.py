@@ -68,7 +68,7 @@ class Watch:
         """Until cancelled."""
         while True:
             began = self._monotonic()
-            if self._link.state.usable:
+            if self._link.state.usable and self._book.calls:
                 await self._packets()
                 self._seats_alone()
             await asyncio.sleep(max(0.05, POLL_S - (self._monotonic() - began)))

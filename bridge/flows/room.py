@@ -91,24 +91,29 @@ class Room(Calls):
 
     def note_all_busy(self) -> None:
         """Since when no seat is ready, and for how long nobody was (YJ-38)."""
-        now = self._clock.now()
+        since = self.all_busy_since
         ready = any(seat.state == "ready" for seat in self.book.seats.values())
-        waits = any(call.state in (S.QUEUED, S.ALERTING) for call in self.book.calls.values())
-        if not ready and waits and self.all_busy_since is None:
+        if ready is (since is None):
+            return
+        now = self._clock.now()
+        if since is not None:
+            self.all_busy_since = None
+            seconds = (now - since).total_seconds()
+            self.note(Fact("room.seatReady", now, actor="daemon", data={"all_busy_s": seconds}))
+        elif any(call.state in (S.QUEUED, S.ALERTING) for call in self.book.calls.values()):
             self.all_busy_since = now
             self.note(Fact("room.allBusy", now, actor="daemon"))
-        elif ready and self.all_busy_since is not None:
-            seconds = (now - self.all_busy_since).total_seconds()
-            self.all_busy_since = None
-            self.note(Fact("room.seatReady", now, actor="daemon", data={"all_busy_s": seconds}))
 
     def end_wrap_ups(self) -> None:
         """Seats whose time for work after a call is over become ready; also those whose time
         lies further ahead than any wrap-up lasts: the clock was set back."""
+        wrapping = [(seat.id, seat.until) for seat in self.book.seats.values() if seat.until]
+        if not wrapping:
+            return
         now = self._clock.now()
-        for seat in list(self.book.seats.values()):
-            if seat.until is not None and not now < seat.until <= now + self._wrap_up:
-                self.agent_seen(seat.id, AE.WRAP_OVER)
+        for seat, until in wrapping:
+            if not now < until <= now + self._wrap_up:
+                self.agent_seen(seat, AE.WRAP_OVER)
 
     def restore(self, facts: Iterable[Fact], seats: Iterable[Row]) -> None:
         """Live calls and seats of an earlier life of the daemon."""
