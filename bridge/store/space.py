@@ -54,10 +54,14 @@ class Space:
         return room
 
     def spend(self) -> bool:
-        """Empty the ballast for an urgent transaction. False when there is none."""
-        if not self._length():
+        """Empty the ballast for an urgent transaction. False when there is none, or the disk
+        refuses even that."""
+        try:
+            if not self._length():
+                return False
+            os.truncate(self._ballast, 0)
+        except OSError:
             return False
-        os.truncate(self._ballast, 0)
         self._spent = True
         return True
 

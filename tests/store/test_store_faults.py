@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import subprocess
@@ -204,6 +205,21 @@ async def test_with_no_room_only_urgent_work_is_written_from_the_reserve(
         assert [type(one) for one in told] == [StoreFull, list, StoreFull]
         entries = await store.reader.entries_after(0)
         assert [entry.fact.data["n"] for entry in entries] == [1, 4]
+
+
+async def test_a_disk_that_cannot_even_empty_the_ballast_ends_nothing(
+    tmp_path: Path, disk: FailingDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    async with opened(tmp_path, options=replace(SMALL, idle_seconds=60)) as store:
+        monkeypatch.setattr(os, "truncate", refused)
+        disk.failing["full -wal"] = FOREVER
+        with pytest.raises(StoreFull):
+            await store.commit(decision(1, urgent=True))
+        disk.failing.clear()
+        assert (await store.commit(decision(2)))[0].seq == 1
 
 
 TINY = """
